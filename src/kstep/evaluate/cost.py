@@ -1,0 +1,90 @@
+"""What the hybrid costs: force calls, wall-clock time, and when it would pay.
+
+With c the cost of a base step, k' base steps and n force calls per macro-step and t the
+hybrid's time per macro-step outside force calls, the hybrid gains k'c / (t + nc). It breaks
+even at c* = t / (k' - n): the (t_network + overhead) / (k' - 1) of one call per jump, with the
+calls that were really counted. c is what the fastest baseline spends on a base step, so at
+today's c the formula gives the wall-clock ratio measured.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from kstep.artifacts import Record, read_json
+from kstep.errors import ArtifactError
+from kstep.evaluate.metrics import CostMetrics, Pair
+
+
+class Timing(BaseModel):
+    """What is read of `<name>.timing.json` of a hybrid run."""
+
+    wall_s: dict[str, float]
+    s_per_ps: float
+    baseline_s_per_ps: float
+    platform: str
+
+
+def load_timing(path: Path) -> Timing:
+    """Read the wall-clock times of a hybrid run; ArtifactError when they are not there."""
+    try:
+        return Timing.model_validate(read_json(path))
+    except ValidationError:
+        raise ArtifactError(
+            f"{path} lacks the wall-clock times: delete the molecule's hybrid files and "
+            "run `kstep run` again."
+        ) from None
+
+
+def cost(path: Path, record: Record, timing: Timing) -> CostMetrics:
+    """Savings, wall-clock ratio and break-even cost of one hybrid run.
+
+    Args:
+        path: the hybrid trajectory, for error messages.
+        record: its record: counts of macro-steps, force calls and rejected jumps.
+        timing: its wall-clock times.
+    """
+    macro_steps, calls, rejected = (
+        _count(path, record, key) for key in ("macro_steps", "force_calls", "rejected_jumps")
+    )
+    if not macro_steps or not calls:
+        raise ArtifactError(
+            f"{path} holds no macro-step: lengthen hybrid.length_ps and run `kstep run` again."
+        )
+    counted = float(record["counted_saving"])
+    # The saving counts base steps of simulated time per force call.
+    steps_per_macro, calls_per_macro = counted * calls / macro_steps, calls / macro_steps
+    step_cost = timing.baseline_s_per_ps * float(record["dt_ps"])
+    macro_cost = timing.s_per_ps * float(record["dt_ps"]) * steps_per_macro
+    overhead = max(0.0, macro_cost - calls_per_macro * step_cost)
+    gained = steps_per_macro - calls_per_macro
+    return CostMetrics(
+        nominal_saving=float(record["nominal_saving"]),
+        counted_saving=counted,
+        wall_ratio=timing.baseline_s_per_ps / timing.s_per_ps,
+        s_per_ps=Pair[float](baseline=timing.baseline_s_per_ps, hybrid=timing.s_per_ps),
+        parts={part: seconds for part, seconds in timing.wall_s.items() if part != "total"},
+        rejected_share=rejected / macro_steps,
+        steps_per_macro=steps_per_macro,
+        calls_per_macro=calls_per_macro,
+        step_cost_s=step_cost,
+        overhead_s=overhead,
+        break_even_s=overhead / gained if gained > 0.0 else None,
+        platform=timing.platform,
+    )
+
+
+def speed_up(metrics: CostMetrics, step_cost_s: float) -> float:
+    """Baseline time / hybrid time if a base step cost `step_cost_s` seconds."""
+    hybrid = metrics.overhead_s + metrics.calls_per_macro * step_cost_s
+    return metrics.steps_per_macro * step_cost_s / hybrid
+
+
+def _count(path: Path, record: dict[str, Any], key: str) -> int:
+    value = record.get(key)
+    if not isinstance(value, int):
+        raise ArtifactError(
+            f"{path} does not say its {key}: delete it and run `kstep run` again."
+        )
+    return value

@@ -1,0 +1,129 @@
+"""Putting the blocks of one molecule together into its baseline NPZ."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from kstep.artifacts import Record
+from kstep.config import MdConfig
+from kstep.md.sampling import Bursts, Frames
+from kstep.mechanics import kinetic_energy
+from kstep.molecule import Molecule
+from kstep.trajectory import NVE, NVT, Trajectory, trajectory_record
+
+_FRAMES = ("pos", "vel", "epot", "steps")
+_BURSTS = ("pos", "vel", "forces", "vel_half", "frame")
+BLOCK_KEYS = (
+    *(f"nvt_{name}" for name in _FRAMES),
+    *(f"nve_{name}" for name in _FRAMES),
+    *(f"burst_{name}" for name in _BURSTS),
+    "last_pos",
+    "last_vel",
+)
+
+
+class Temperature(Protocol):
+    """What assembly needs to know of a block."""
+
+    @property
+    def temperature(self) -> float:
+        """K."""
+
+
+def block_arrays(nvt: Frames, nve: Frames, bursts: Bursts) -> dict[str, np.ndarray]:
+    """The arrays of one block file."""
+    return {
+        **{f"nvt_{name}": getattr(nvt, name) for name in _FRAMES},
+        **{f"nve_{name}": getattr(nve, name) for name in _FRAMES},
+        **{f"burst_{name}": getattr(bursts, name) for name in _BURSTS},
+        "last_pos": nvt.pos[-1],
+        "last_vel": nvt.vel[-1],
+    }
+
+
+def save_baseline(
+    target: Path,
+    molecule: Molecule,
+    config: MdConfig,
+    plan: Sequence[Temperature],
+    blocks: Iterable[dict[str, np.ndarray]],
+    record: Record,
+) -> None:
+    """Write the trajectory: one NVT segment per temperature, then the NVE windows; and bursts.
+
+    Sampling is continuous over the blocks of one temperature; `burst_frame` counts frames of
+    the whole trajectory.
+    """
+    stretches: dict[float, list[dict[str, np.ndarray]]] = {}
+    windows: list[dict[str, np.ndarray]] = []
+    bursts: list[dict[str, np.ndarray]] = []
+    frames_before = 0
+    for item, block in zip(plan, blocks, strict=True):
+        nvt, nve, burst = (
+            {key.removeprefix(prefix): array for key, array in block.items() if prefix in key}
+            for prefix in ("nvt_", "nve_", "burst_")
+        )
+        stretch = stretches.setdefault(item.temperature, [])
+        done = stretch[-1]["steps"][-1] if stretch else 0
+        stretch.append({**nvt, "steps": nvt["steps"] + done})
+        if len(nve["steps"]):
+            windows.append(nve)
+        burst["frame"] = burst["frame"] + frames_before
+        burst["temperature"] = np.full(len(burst["frame"]), item.temperature)
+        bursts.append(burst)
+        frames_before += len(nvt["steps"])
+    segments = [_join(stretch) for stretch in stretches.values()] + windows
+    kinds = [NVT] * len(stretches) + [NVE] * len(windows)
+    content = trajectory_record(**{k: v for k, v in record.items() if "schema" not in k}) | {
+        "constraints": config.constraints,
+        "dt_ps": config.dt_ps,
+        "temperatures_K": list(config.temperatures),
+        "friction_per_ps": config.friction_per_ps,
+        "save_interval_steps": config.save_interval_steps,
+        "burst_stride_steps": config.burst.stride_steps,
+        "burst_length_steps": config.burst.length_steps,
+        "seed": config.seed,
+        "integrator": "velocity Verlet (RATTLE) + Ornstein-Uhlenbeck",
+    }
+    trajectory = join_segments(segments, kinds, molecule, config.dt_ps, content)
+    joined = _join(bursts)
+    trajectory.save(target, {f"burst_{name}": array for name, array in joined.items()})
+
+
+def join_segments(
+    segments: Sequence[dict[str, np.ndarray]],
+    kinds: Sequence[int],
+    molecule: Molecule,
+    dt_ps: float,
+    record: Record,
+) -> Trajectory:
+    """One Trajectory from segments with `pos`, `vel`, `epot`, `steps`.
+
+    A segment may carry `force_calls`; without it every base step counts as one call, and the
+    evaluations made only to report a frame's energy are not held against the baseline.
+    """
+    joined = _join([{key: segment[key] for key in _FRAMES} for segment in segments])
+    steps = joined["steps"]
+    calls = [segment.get("force_calls", segment["steps"]) for segment in segments]
+    ekin = kinetic_energy(joined["vel"], molecule.masses)
+    return Trajectory(
+        pos=joined["pos"],
+        vel=joined["vel"],
+        box=np.zeros((len(steps), 3, 3)),
+        epot=joined["epot"],
+        ekin=ekin,
+        etot=joined["epot"] + ekin,
+        times=steps * dt_ps,
+        segment=np.repeat(np.arange(len(segments)), [len(s["steps"]) for s in segments]),
+        segment_kind=np.array(kinds, dtype=np.int64),
+        force_calls=np.concatenate(calls).astype(np.int64),
+        numbers=molecule.numbers,
+        masses=molecule.masses,
+        record=record,
+    )
+
+
+def _join(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

@@ -1,0 +1,118 @@
+"""True dynamics of one molecule: the only door to its forces, with a counter on it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import openmm
+from jaxtyping import Float
+from openmm import unit
+
+from kstep.errors import SimulationError
+from kstep.md.integrators import CONSTRAINT_TOLERANCE
+
+Atoms = Float[np.ndarray, "N 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrueState:
+    """A state with the true force and energy at its positions.
+
+    Attributes:
+        x: nm [N, 3].
+        v: nm/ps [N, 3], at the same instant.
+        forces: kJ/mol/nm [N, 3].
+        epot: kJ/mol.
+    """
+
+    x: Atoms
+    v: Atoms
+    forces: Atoms
+    epot: float
+
+
+class TrueDynamics:
+    """The true forces, constraints and velocity-Verlet steps of one molecule.
+
+    One OpenMM Context lives as long as the object. Every method that evaluates forces adds to
+    `calls`; constraint operations evaluate none.
+
+    Attributes:
+        calls: true-force evaluations so far (energy included in each).
+        dt_ps: the base time step, ps.
+        masses: Da [N].
+    """
+
+    def __init__(self, context: openmm.Context, dt_ps: float, name: str) -> None:
+        """Wrap a Context with a `recording_velocity_verlet`; `name` is for error messages."""
+        self._context = context
+        self._integrator = context.getIntegrator()
+        self._explosion = (
+            f"{name}: the true dynamics left the range of finite numbers; check the molecule's "
+            "geometry and force field, or run with a smaller md.dt_fs."
+        )
+        self.calls = 0
+        self.dt_ps = dt_ps
+        system = context.getSystem()
+        self.n_constraints: int = system.getNumConstraints()
+        self.masses: Float[np.ndarray, " N"] = np.array(
+            [
+                system.getParticleMass(index).value_in_unit(unit.dalton)
+                for index in range(system.getNumParticles())
+            ]
+        )
+
+    def evaluate(self, x: Atoms) -> tuple[Atoms, float]:
+        """Forces (kJ/mol/nm) and potential energy (kJ/mol) at x: one call."""
+        self.calls += 1
+        self._context.setPositions(x)
+        state = self._context.getState(forces=True, energy=True)
+        forces = np.array(state.getForces(asNumpy=True)._value)
+        return forces, float(state.getPotentialEnergy()._value)
+
+    def constrain_positions(self, x: Atoms) -> Atoms:
+        """The nearby positions with all constrained lengths right (to 1e-8)."""
+        if not self.n_constraints:
+            return x
+        self._context.setPositions(x)
+        self._context.applyConstraints(CONSTRAINT_TOLERANCE)
+        return np.array(self._context.getState(positions=True).getPositions(asNumpy=True)._value)
+
+    def constrain_velocities(self, x: Atoms, v: Atoms) -> Atoms:
+        """V without its components along the constraints at x (mass-weighted projection)."""
+        if not self.n_constraints:
+            return v
+        self._context.setPositions(x)
+        self._context.setVelocities(v)
+        self._context.applyVelocityConstraints(CONSTRAINT_TOLERANCE)
+        return np.array(self._context.getState(velocities=True).getVelocities(asNumpy=True)._value)
+
+    def steps(self, x: Atoms, v: Atoms, n_steps: int) -> TrueState:
+        """The state after `n_steps` of velocity Verlet from (x, v): n_steps + 1 calls.
+
+        The extra one is the force at the start, which OpenMM does not take from outside.
+        """
+        self._context.setPositions(x)
+        self._context.setVelocities(v)
+        self.calls += 1
+        return self.more_steps(n_steps)
+
+    def more_steps(self, n_steps: int) -> TrueState:
+        """Go on from where the last `steps` ended: one call a step.
+
+        Raises SimulationError when the numbers are no longer finite.
+        """
+        self.calls += n_steps
+        try:
+            self._integrator.step(n_steps)
+        except openmm.OpenMMException as error:
+            raise SimulationError(self._explosion) from error
+        state = self._context.getState(positions=True, velocities=True)
+        result = TrueState(
+            x=np.array(state.getPositions(asNumpy=True)._value),
+            v=np.array(state.getVelocities(asNumpy=True)._value),
+            forces=np.array(self._integrator.getPerDofVariableByName("forces")),
+            epot=float(self._integrator.getGlobalVariableByName("potential")),
+        )
+        if not (np.isfinite(result.x).all() and np.isfinite(result.v).all()):
+            raise SimulationError(self._explosion)
+        return result

@@ -1,0 +1,139 @@
+"""Which OpenMM platform is fastest, found by timing it.
+
+For one small molecule OpenMM's Reference platform beats CPU by up to ten times, so the name of
+a platform says nothing; a slow baseline would fake a speed-up.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import openmm
+from jaxtyping import Float
+
+from kstep.errors import DeviceError
+from kstep.md.integrators import langevin, velocity_verlet
+
+_ONE_THREAD = {"CPU": {"Threads": "1", "DeterministicForces": "true"}}
+
+
+def make_context(
+    system: openmm.System, integrator: openmm.Integrator, platform: str
+) -> openmm.Context:
+    """A Context on the named platform, one thread per process and reproducible forces.
+
+    Raises DeviceError when the platform is not there or its hardware is absent.
+    """
+    try:
+        chosen = openmm.Platform.getPlatformByName(platform)
+        properties = {
+            name: value
+            for name, value in _ONE_THREAD.get(platform, {}).items()
+            if name in chosen.getPropertyNames()
+        }
+        return openmm.Context(system, integrator, chosen, properties)
+    except openmm.OpenMMException as error:
+        raise DeviceError(
+            f"the OpenMM platform {platform} cannot be used here ({error}): "
+            f"choose one of {', '.join(available_platforms())}, or auto."
+        ) from None
+
+
+def available_platforms() -> list[str]:
+    """Names of the platforms this OpenMM was built with."""
+    return [
+        openmm.Platform.getPlatform(index).getName()
+        for index in range(openmm.Platform.getNumPlatforms())
+    ]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds per base step of every integrator on every platform that works here.
+
+    Attributes:
+        seconds: {platform: {integrator: s per step}}.
+    """
+
+    seconds: dict[str, dict[str, float]]
+
+    @property
+    def fastest_platform(self) -> str:
+        """The platform on which velocity Verlet, the base of everything, runs fastest."""
+        return min(self.seconds, key=lambda name: self.seconds[name]["velocity_verlet"])
+
+    @property
+    def fastest_step(self) -> float:
+        """Seconds of the fastest Langevin step found, ours or OpenMM's: the baseline."""
+        return min(
+            value
+            for by_integrator in self.seconds.values()
+            for name, value in by_integrator.items()
+            if name != "velocity_verlet"
+        )
+
+    def as_json(self) -> dict[str, dict[str, float]]:
+        """Microseconds per step, by platform and integrator."""
+        return {
+            platform: {name: round(1e6 * value, 2) for name, value in by_integrator.items()}
+            for platform, by_integrator in self.seconds.items()
+        }
+
+
+def time_platforms(
+    system: openmm.System,
+    positions: Float[np.ndarray, "N 3"],
+    dt_ps: float,
+    platforms: list[str] | None = None,
+    seconds: float = 0.1,
+) -> Timing:
+    """Time velocity Verlet, our Langevin and OpenMM's Langevin-middle on each platform.
+
+    Args:
+        system: the molecule's System.
+        positions: nm; a minimum-energy conformer.
+        dt_ps: time step, ps.
+        platforms: names; all available ones by default.
+        seconds: time spent on each pair.
+    """
+    integrators: dict[str, Callable[[], openmm.Integrator]] = {
+        "velocity_verlet": lambda: velocity_verlet(dt_ps),
+        "langevin": lambda: langevin(dt_ps, 300.0, 1.0, 1),
+        "LangevinMiddleIntegrator": lambda: openmm.LangevinMiddleIntegrator(300.0, 1.0, dt_ps),
+    }
+    result: dict[str, dict[str, float]] = {}
+    for platform in platforms or available_platforms():
+        try:
+            result[platform] = {
+                name: _seconds_per_step(make_context(system, make(), platform), positions, seconds)
+                for name, make in integrators.items()
+            }
+        except DeviceError:
+            if platforms:
+                raise
+    return Timing(result)
+
+
+def resolve_platform(
+    requested: str, system: openmm.System, positions: Float[np.ndarray, "N 3"], dt_ps: float
+) -> tuple[str, Timing]:
+    """The platform to use: the requested one, or for "auto" the fastest; with its timing."""
+    names = None if requested == "auto" else [requested]
+    timing = time_platforms(system, positions, dt_ps, names)
+    return timing.fastest_platform, timing
+
+
+def _seconds_per_step(
+    context: openmm.Context, positions: Float[np.ndarray, "N 3"], seconds: float
+) -> float:
+    context.setPositions(positions)
+    context.setVelocitiesToTemperature(300.0, 1)
+    integrator = context.getIntegrator()
+    integrator.step(20)
+    best, batch, deadline = float("inf"), 50, time.perf_counter() + seconds
+    while time.perf_counter() < deadline or best == float("inf"):
+        start = time.perf_counter()
+        integrator.step(batch)
+        best = min(best, (time.perf_counter() - start) / batch)
+    return best

@@ -1,0 +1,106 @@
+"""A prepared molecule: what every stage after `prep` knows about it, without OpenFF or RDKit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from kstep.artifacts import hash_bytes, hash_file, read_json
+from kstep.errors import ArtifactError
+
+SCHEMA = "kstep.molecule"
+SCHEMA_VERSION = 1
+
+SYMBOLS = {1: "H", 5: "B", 6: "C", 7: "N", 8: "O", 9: "F", 14: "Si", 15: "P", 16: "S",
+           17: "Cl", 35: "Br", 53: "I"}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Molecule:
+    """One prepared molecule, as `prep` left it in `data/raw/<name>/`.
+
+    Attributes:
+        name: identifier, also the name of its files in every stage.
+        smiles: canonical isomeric SMILES.
+        directory: the folder with `molecule.pdb`, `molecule.sdf`, `system.xml`, `manifest.json`.
+        numbers: atomic numbers [N].
+        masses: Da [N].
+        positions: minimised conformer, nm [N, 3].
+        bonds: pairs of atom indices [n_bonds, 2].
+        constraints: constrained pairs (bonds to hydrogen) [n_constraints, 2].
+        manifest: the whole of `manifest.json` (versions, hashes, charges, remarks).
+    """
+
+    name: str
+    smiles: str
+    directory: Path
+    numbers: Int[np.ndarray, " N"]
+    masses: Float[np.ndarray, " N"]
+    positions: Float[np.ndarray, "N 3"]
+    bonds: Int[np.ndarray, "B 2"]
+    constraints: Int[np.ndarray, "C 2"]
+    manifest: dict[str, Any]
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms, hydrogens included."""
+        return len(self.numbers)
+
+    @property
+    def system_xml(self) -> Path:
+        """The serialised OpenMM System."""
+        return self.directory / "system.xml"
+
+    @property
+    def pdb(self) -> Path:
+        """The minimised conformer as PDB: the topology of every trajectory."""
+        return self.directory / "molecule.pdb"
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything later stages read: the manifest and the System.
+
+        The manifest records the hashes of the other files.
+        """
+        own = hash_file(self.directory / "manifest.json") + hash_file(self.system_xml)
+        return hash_bytes(own.encode())
+
+
+def load_molecule(directory: Path) -> Molecule:
+    """Read one prepared molecule.
+
+    Raises ArtifactError when the folder is incomplete or its System is not the one that the
+    manifest describes.
+    """
+    path = directory / "manifest.json"
+    manifest = read_json(path)
+    if (manifest.get("schema"), manifest.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
+        raise ArtifactError(f"{path} is not a manifest of this kstep: run `kstep prep` again.")
+    molecule = Molecule(
+        name=manifest["name"],
+        smiles=manifest["smiles"],
+        directory=directory,
+        numbers=np.array(manifest["numbers"], dtype=np.int64),
+        masses=np.array(manifest["masses_Da"], dtype=np.float64),
+        positions=np.array(manifest["positions_nm"], dtype=np.float64).reshape(-1, 3),
+        bonds=np.array(manifest["bonds"], dtype=np.int64).reshape(-1, 2),
+        constraints=np.array(manifest["constraints"], dtype=np.int64).reshape(-1, 2),
+        manifest=manifest,
+    )
+    for filename, expected in manifest["hashes"].items():
+        if hash_file(directory / filename) != expected:
+            raise ArtifactError(
+                f"{directory / filename} was changed after `kstep prep` wrote it: "
+                "delete the folder and run `kstep prep` again."
+            )
+    return molecule
+
+
+def load_molecules(raw: Path) -> list[Molecule]:
+    """All prepared molecules below `data/raw`, by name; ArtifactError when there is none."""
+    directories = sorted(path.parent for path in raw.glob("*/manifest.json"))
+    if not directories:
+        raise ArtifactError(f"{raw} holds no prepared molecule: run `kstep prep` first.")
+    return [load_molecule(directory) for directory in directories]

@@ -1,0 +1,123 @@
+"""Independent tasks in parallel processes, with one progress bar over all of them."""
+
+import multiprocessing
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from typing import Any, TypeVar
+
+from kstep.errors import KstepError
+from kstep.progress import progress
+
+Result = TypeVar("Result")
+Report = Callable[[float], None]
+"""Called by a task with the amount of work just done, in the bar's unit."""
+
+_reports: Any = None
+
+
+def available_cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def run_parallel(
+    tasks: Mapping[str, Callable[[Report], Result]],
+    workers: int,
+    label: str,
+    totals: Sequence[float],
+    unit: str,
+) -> dict[str, Result]:
+    """Run named tasks, each in a process of its own with one thread; results by name.
+
+    A task that fails with a KstepError does not stop the others; when all have ended, one
+    KstepError tells of every failure. Any other exception, Ctrl-C included, stops the pool.
+
+    Args:
+        tasks: picklable callables (`functools.partial` of a module-level function) that take
+            a `Report`.
+        workers: processes; 0 means one per core.
+        label: of the progress bar.
+        totals: the amount of work of each task, for the bar.
+        unit: of the amounts.
+    """
+    count = min(workers or available_cores(), len(tasks))
+    with progress(label, sum(totals), unit) as bar:
+
+        def advance(amount: float) -> None:
+            bar.update(amount)
+
+        if count <= 1:
+            return _collect({name: _attempt(task, advance) for name, task in tasks.items()})
+        context = multiprocessing.get_context("spawn")
+        reports = context.Queue()
+        stop = threading.Event()
+        listener = threading.Thread(target=_listen, args=(reports, advance, stop), daemon=True)
+        listener.start()
+        pool = ProcessPoolExecutor(count, context, initializer=_start_worker, initargs=(reports,))
+        try:
+            futures: dict[Future[Result], str] = {
+                pool.submit(_run, task): name for name, task in tasks.items()
+            }
+            outcomes: dict[str, Result | KstepError] = {}
+            for future in as_completed(futures):
+                error = future.exception()
+                if isinstance(error, KstepError):
+                    outcomes[futures[future]] = error
+                else:
+                    outcomes[futures[future]] = future.result()
+        except BaseException:
+            for process in list(pool._processes.values()):
+                process.terminate()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            stop.set()
+            listener.join()
+    return _collect({name: outcomes[name] for name in tasks})
+
+
+def _start_worker(reports: Any) -> None:
+    global _reports
+    _reports = reports
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENMM_CPU_THREADS"):
+        os.environ[variable] = "1"
+
+
+def _run(task: Callable[[Report], Result]) -> Result:
+    return task(_reports.put)
+
+
+def _attempt(task: Callable[[Report], Result], report: Report) -> Result | KstepError:
+    try:
+        return task(report)
+    except KstepError as error:
+        return error
+
+
+def _listen(reports: Any, update: Report, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            update(reports.get(timeout=0.2))
+        except queue.Empty:
+            continue
+
+
+def _collect(outcomes: Mapping[str, Result | KstepError]) -> dict[str, Result]:
+    results: dict[str, Result] = {}
+    failures: list[KstepError] = []
+    for name, outcome in outcomes.items():
+        if isinstance(outcome, KstepError):
+            failures.append(outcome)
+        else:
+            results[name] = outcome
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        for failure in failures[:-1]:
+            print(f"kstep: {failure}", file=sys.stderr)
+        raise type(failures[-1])(f"{failures[-1]} ({len(failures)} molecules failed; see above.)")
+    return results

@@ -1,0 +1,146 @@
+"""The folder of one prepared molecule: making it, and knowing whether it is still good.
+
+The manifest is written last and holds the hashes of the other files, so a folder that was cut
+short, or mixed from two attempts, never passes for a whole one.
+"""
+
+import io
+import re
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+
+import openmm
+from openmm import app, unit
+from rdkit import Chem
+from rdkit.Chem import rdMolDescriptors
+
+from kstep import __version__
+from kstep.artifacts import Record, hash_config, hash_file, write_json, write_text
+from kstep.config import PrepConfig
+from kstep.errors import ArtifactError
+from kstep.molecule import SCHEMA, SCHEMA_VERSION, load_molecule
+from kstep.prep.chemistry import Conformer, embed
+from kstep.prep.smiles_list import Entry
+from kstep.units import NM_PER_ANGSTROM
+
+FILES = ("molecule.pdb", "molecule.sdf", "system.xml")
+PROGRAMS = re.compile(r"(openmm|rdkit|torch|.*openff.*|.*openforcefield.*)", re.IGNORECASE)
+"""Distributions whose versions decide the outcome, by any packager's name."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A line of the list that makes sense.
+
+    Attributes:
+        entry: the line.
+        mol: the molecule it describes.
+        name: the name it will have.
+        smiles: its canonical isomeric SMILES.
+    """
+
+    entry: Entry
+    mol: Chem.Mol
+    name: str
+    smiles: str
+
+
+def is_current(directory: Path, request: Request, config: PrepConfig) -> bool:
+    """Whether the folder holds this molecule, made with these settings and unchanged since."""
+    try:
+        manifest = load_molecule(directory).manifest
+    except (ArtifactError, KeyError, TypeError, ValueError):  # absent, cut short or damaged
+        return False
+    expected = {"name": request.name, "input_smiles": request.entry.smiles,
+                "config_hash": settings_hash(config)}  # fmt: skip
+    return expected.items() <= manifest.items()
+
+
+def settings_hash(config: PrepConfig) -> str:
+    """Hash of the settings that decide what a molecule becomes."""
+    return hash_config(config.model_copy(update={"molecules": None}))
+
+
+def make(directory: Path, request: Request, config: PrepConfig) -> None:
+    """Make the folder of one molecule: conformer, parameters, files, manifest.
+
+    Raises MoleculeError when the molecule has no conformer or no parameters.
+    """
+    # Here and not above: OpenFF takes seconds to import, and a finished list does not need it.
+    from kstep.prep.parameters import parametrise
+
+    conformer = embed(request.mol, config.seed)
+    parametrised = parametrise(conformer.mol, config)
+    write_text(directory / "molecule.pdb", _pdb(parametrised.topology, conformer))
+    write_text(directory / "molecule.sdf", _sdf(conformer, request.name))
+    write_text(directory / "system.xml", openmm.XmlSerializer.serialize(parametrised.system))
+    system = _describe_system(parametrised.system)
+    chemistry = _describe_chemistry(request, conformer, config)
+    provenance: Record = {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "config_hash": settings_hash(config),
+        "config": config.model_dump(mode="json", exclude={"molecules"}),
+        "versions": _versions(),
+        "hashes": {name: hash_file(directory / name) for name in FILES},
+    }
+    charges = {"charges_e": parametrised.charges.tolist()}
+    write_json(directory / "manifest.json", {**chemistry, **charges, **system, **provenance})
+
+
+def _describe_chemistry(request: Request, conformer: Conformer, config: PrepConfig) -> Record:
+    mol = conformer.mol
+    remarks = []
+    if conformer.minimiser != "MMFF94":
+        remarks.append(f"minimised with {conformer.minimiser}: MMFF94 lacks parameters for it.")
+    return {
+        "name": request.name,
+        "smiles": request.smiles,
+        "input_smiles": request.entry.smiles,
+        "numbers": [atom.GetAtomicNum() for atom in mol.GetAtoms()],
+        "positions_nm": (NM_PER_ANGSTROM * mol.GetConformer().GetPositions()).tolist(),
+        "bonds": [[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()] for bond in mol.GetBonds()],
+        "facts": {
+            "formula": rdMolDescriptors.CalcMolFormula(mol),
+            "heavy_atoms": mol.GetNumHeavyAtoms(),
+            "rotatable_bonds": rdMolDescriptors.CalcNumRotatableBonds(mol),
+            "aromatic_rings": rdMolDescriptors.CalcNumAromaticRings(mol),
+            "hydrogen_bond_donors": rdMolDescriptors.CalcNumHBD(mol),
+            "hydrogen_bond_acceptors": rdMolDescriptors.CalcNumHBA(mol),
+        },
+        "conformer": {
+            "embedding": "ETKDGv3",
+            "seed": config.seed,
+            "minimiser": conformer.minimiser,
+        },
+        "remarks": remarks,
+    }
+
+
+def _describe_system(system: openmm.System) -> Record:
+    """What the System itself says: masses, Da, and constrained pairs."""
+    n_atoms, n_constraints = system.getNumParticles(), system.getNumConstraints()
+    masses = [system.getParticleMass(index).value_in_unit(unit.dalton) for index in range(n_atoms)]
+    pairs = [list(system.getConstraintParameters(index)[:2]) for index in range(n_constraints)]
+    return {"masses_Da": masses, "constraints": pairs}
+
+
+def _pdb(topology: app.Topology, conformer: Conformer) -> str:
+    """PDB without the header, which would hold the date."""
+    text = io.StringIO()
+    positions = conformer.mol.GetConformer().GetPositions() * unit.angstrom
+    app.PDBFile.writeModel(topology, positions, text)
+    app.PDBFile.writeFooter(topology, text)
+    return text.getvalue()
+
+
+def _sdf(conformer: Conformer, name: str) -> str:
+    mol = Chem.Mol(conformer.mol)
+    mol.SetProp("_Name", name)
+    return f"{Chem.MolToMolBlock(mol)}$$$$\n"
+
+
+def _versions() -> dict[str, str]:
+    found = {dist.name: dist.version for dist in distributions() if PROGRAMS.fullmatch(dist.name)}
+    return {**found, "kstep": __version__}

@@ -1,0 +1,112 @@
+"""The one trajectory type: baseline and hybrid write it, the evaluation reads it.
+
+Because both have the same type, nothing downstream can treat one more kindly than the other.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from kstep.artifacts import Record, read_npz, write_npz
+from kstep.errors import ArtifactError
+
+SCHEMA = "kstep.trajectory"
+SCHEMA_VERSION = 1
+NVT, NVE = 0, 1
+"""Values of `segment_kind`: constant-temperature sampling, constant-energy window."""
+
+_KEYS = {
+    "pos": "pos", "vel": "vel", "box": "box", "epot": "Epot", "ekin": "Ekin", "etot": "Etot",
+    "times": "times_ps", "segment": "segment", "segment_kind": "segment_kind",
+    "force_calls": "force_calls", "numbers": "numbers", "masses": "masses",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Saved states of one molecule, possibly in several segments and replicas.
+
+    A *segment* is a stretch of consecutive frames of one replica in one ensemble. Positions,
+    velocities and energies of a frame belong to the same instant.
+
+    Attributes:
+        pos: nm [T, N, 3].
+        vel: nm/ps [T, N, 3], synchronous with `pos`.
+        box: box vectors, nm [T, 3, 3]; zeros for an isolated molecule.
+        epot, ekin, etot: kJ/mol [T].
+        times: ps since the start of the frame's segment [T].
+        segment: index of the frame's segment [T], non-decreasing from 0.
+        segment_kind: `NVT` or `NVE` for every segment [S].
+        force_calls: true-force evaluations spent within the segment up to the frame [T].
+        numbers: atomic numbers [N].
+        masses: Da [N].
+        record: provenance (schema, molecule, config hash, seeds, versions).
+    """
+
+    pos: Float[np.ndarray, "T N 3"]
+    vel: Float[np.ndarray, "T N 3"]
+    box: Float[np.ndarray, "T 3 3"]
+    epot: Float[np.ndarray, " T"]
+    ekin: Float[np.ndarray, " T"]
+    etot: Float[np.ndarray, " T"]
+    times: Float[np.ndarray, " T"]
+    segment: Int[np.ndarray, " T"]
+    segment_kind: Int[np.ndarray, " S"]
+    force_calls: Int[np.ndarray, " T"]
+    numbers: Int[np.ndarray, " N"]
+    masses: Float[np.ndarray, " N"]
+    record: Record
+
+    @property
+    def n_frames(self) -> int:
+        """Number of saved frames over all segments."""
+        return len(self.times)
+
+    def segments(self, kind: int) -> list[np.ndarray]:
+        """Frame indices of every segment of one kind (`NVT` or `NVE`), in order."""
+        wanted = np.flatnonzero(self.segment_kind == kind)
+        return [np.flatnonzero(self.segment == index) for index in wanted]
+
+    def frames(self, kind: int) -> Int[np.ndarray, " F"]:
+        """Indices of all frames of one kind."""
+        return np.flatnonzero(self.segment_kind[self.segment] == kind)
+
+    def save(self, path: Path, extra: dict[str, np.ndarray] | None = None) -> None:
+        """Write as NPZ; `extra` arrays (bursts, quenched energies) travel in the same file."""
+        arrays = {key: getattr(self, field) for field, key in _KEYS.items()}
+        write_npz(path, {**arrays, **(extra or {})}, self.record)
+
+
+def trajectory_record(**content: object) -> Record:
+    """The record of a trajectory: its schema and what the caller knows of its provenance."""
+    return {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **content}
+
+
+def load_trajectory(path: Path) -> Trajectory:
+    """Read a trajectory and check that it is whole.
+
+    Raises ArtifactError for a missing, truncated or foreign file, for arrays whose lengths
+    disagree and for values that are not finite.
+    """
+    arrays, record = read_npz(path, SCHEMA, SCHEMA_VERSION, _KEYS.values())
+    content = {field: arrays[key] for field, key in _KEYS.items()}
+    n_frames, n_atoms = len(content["times"]), len(content["masses"])
+    per_frame = [f.name for f in fields(Trajectory) if f.name in _KEYS]
+    per_frame = [n for n in per_frame if n not in ("segment_kind", "numbers", "masses")]
+    if any(len(content[name]) != n_frames for name in per_frame) or (
+        content["pos"].shape != (n_frames, n_atoms, 3)
+        or content["vel"].shape != (n_frames, n_atoms, 3)
+        or len(content["numbers"]) != n_atoms
+    ):
+        raise ArtifactError(
+            f"{path} has arrays of different lengths: delete it and run its stage again."
+        )
+    for name in ("pos", "vel", "epot", "ekin"):
+        if not np.isfinite(content[name]).all():
+            raise ArtifactError(
+                f"{path} holds values of {_KEYS[name]} that are not finite: "
+                "delete it and run its stage again with a shorter time step."
+            )
+    return Trajectory(**content, record=record)
