@@ -248,15 +248,20 @@ class EvalConfig(Section):
 
     bin_nm: Positive = Field(0.02, description="bin width of radial distributions, nm")
     rdf_max_nm: Positive = Field(1.2, description="range of radial distributions, nm")
-    angle_bin_deg: Positive = Field(5.0, description="bin width of angles and dihedrals, degrees")
     bond_bin_nm: Positive = Field(0.002, description="bin width of bond lengths, nm")
+    angle_bin_deg: Positive = Field(2.0, description="bin width of bond angles, degrees")
+    dihedral_bin_deg: Annotated[float, Field(gt=0, le=90)] = Field(
+        5.0, description="bin width of dihedrals, degrees; rounded to divide the circle"
+    )
     basin_epsilon_kcal: Positive = Field(
         1.0, description="a basin is reached within this of the best minimum, kcal/mol"
     )
     basin_rmsd_nm: Positive = Field(0.075, description="or within this heavy-atom RMSD of it, nm")
     bootstrap: Count = Field(1000, description="bootstrap samples of a confidence interval")
     max_drift: Positive = Field(
-        0.1, description="accepted size of the median NVE drift, kJ/mol/ps per atom"
+        0.001,
+        description="accepted size of the median NVE drift, kJ/mol/ps per atom (0.001 "
+        "heats by about 4 K in 100 ps)",
     )
     max_divergence: Positive = Field(
         0.05, description="accepted Jensen-Shannon divergence beyond the baseline's noise, nats"
@@ -264,7 +269,18 @@ class EvalConfig(Section):
     max_temperature_error: Positive = Field(
         0.05, description="accepted relative error of the temperature, whole and by element"
     )
+    max_share_error: Positive = Field(
+        0.15,
+        description="accepted relative error of an element's share of the kinetic energy in "
+        "NVE windows",
+    )
     seed: int = Field(42, description="seed of the bootstrap")
+
+    @model_validator(mode="after")
+    def _some_bins(self) -> Self:
+        if self.bin_nm > self.rdf_max_nm:
+            raise ValueError("bin_nm must not exceed rdf_max_nm")
+        return self
 
 
 class GridConfig(Section):

@@ -138,7 +138,7 @@ def _load(path: Path, molecule: Molecule) -> _Search:
     energies, positions = (arrays[key].astype(np.float64) for key in keys)
     if len(energies) != trajectory.n_frames or positions.shape != trajectory.pos.shape:
         raise ArtifactError(
-            f"{path} has minima and frames of different number: delete it and run `kstep run` again."
+            f"{path} has not one minimum per frame: delete it and run `kstep run` again."
         )
     if not (np.isfinite(energies).all() and np.isfinite(positions).all()):
         raise ArtifactError(

@@ -84,7 +84,5 @@ def speed_up(metrics: CostMetrics, step_cost_s: float) -> float:
 def _count(path: Path, record: dict[str, Any], key: str) -> int:
     value = record.get(key)
     if not isinstance(value, int):
-        raise ArtifactError(
-            f"{path} does not say its {key}: delete it and run `kstep run` again."
-        )
+        raise ArtifactError(f"{path} does not say its {key}: delete it and run `kstep run` again.")
     return value

@@ -14,8 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from kstep.artifacts import read_json
 from kstep.errors import ArtifactError
 
-SCHEMA = "kstep.metrics"
-SCHEMA_VERSION = 1
 SIDES = ("baseline", "hybrid")
 
 
@@ -161,7 +159,7 @@ class BasinSide(Frozen):
     reached_share: float = Field(description="starts that reached the basin")
     at_once_share: float = Field(description="starts already in the basin at their first quench")
     median_force_calls: float | None = Field(
-        description="median over all starts; null when fewer than half reached it"
+        description="median over all starts; null unless more than half reached it"
     )
     median_wall_s: float | None = Field(description="median wall-clock seconds, likewise")
 
@@ -222,8 +220,10 @@ class MoleculeMetrics(Frozen):
 class Metrics(Frozen):
     """The whole of `metrics.json`."""
 
-    schema_name: Literal["kstep.metrics"] = Field(SCHEMA, description="schema of this file")
-    schema_version: Literal[1] = Field(SCHEMA_VERSION, description="its version")
+    schema_name: Literal["kstep.metrics"] = Field(
+        "kstep.metrics", alias="schema", description="schema of this file"
+    )
+    schema_version: Literal[1] = Field(1, description="its version")
     acceptance_version: int = Field(description="version of the acceptance rule")
     config_hash: str = Field(description="hash of the eval section")
     config: dict[str, Any] = Field(description="the whole configuration")
@@ -257,9 +257,10 @@ def _describe(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
     for name, field in model.model_fields.items():
         inner = _model_in(field.annotation)
         suffix = "[]" if inner is not None and "list" in str(field.annotation) else ""
-        yield f"{prefix}{name}{suffix}", field.description or ""
+        key = f"{prefix}{field.alias or name}{suffix}"
+        yield key, field.description or ""
         if inner is not None:
-            yield from _describe(inner, f"{prefix}{name}{suffix}.")
+            yield from _describe(inner, f"{key}.")
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -4,6 +4,7 @@ The statistical inefficiency g of a stationary series (Chodera et al., J. Chem. 
 3, 26 (2007), eq. 20) is the number of frames that count as one independent one.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -58,10 +59,10 @@ def _student(values: Float[np.ndarray, " n"], independent: float) -> Estimate:
 
 
 def relative_error(value: Estimate, reference: Estimate) -> Estimate:
-    """value / reference - 1 of two independent estimates, errors propagated to first order."""
+    """Value / reference - 1 of two independent estimates, errors propagated to first order."""
     ratio = value.value / reference.value
     parts = [(e.high - e.low) / 2.0 / abs(e.value) for e in (value, reference)]
-    margin = abs(ratio) * float(np.hypot(*parts))
+    margin = abs(ratio) * math.hypot(*parts)
     return Estimate(value=ratio - 1.0, low=ratio - 1.0 - margin, high=ratio - 1.0 + margin)
 
 

@@ -25,7 +25,10 @@ def atom_classes(numbers: Int[np.ndarray, " N"], bonds: Int[np.ndarray, "B 2"]) 
     classes = _ranked([(int(number),) for number in numbers])
     while True:
         finer = _ranked(
-            [(classes[atom], *sorted(classes[n] for n in adjacent[atom])) for atom in range(len(numbers))]
+            [
+                (classes[atom], *sorted(classes[n] for n in adjacent[atom]))
+                for atom in range(len(numbers))
+            ]
         )
         if len(set(finer)) == len(set(classes)):
             return classes

@@ -73,9 +73,7 @@ def _element(
     shares = None
     if all(len(side.nve) >= MIN_WINDOWS for side in sides):
         shares = [
-            independent_mean(
-                np.array([e[np.ix_(f, atoms)].mean() / e[f].mean() for f in side.nve])
-            )
+            independent_mean(np.array([e[np.ix_(f, atoms)].mean() / e[f].mean() for f in side.nve]))
             for e, side in zip(energies, sides, strict=True)
         ]
     return ElementKinetics(

@@ -38,12 +38,19 @@ def recording_velocity_verlet(dt_ps: float) -> openmm.CustomIntegrator:
     After a step the per-DOF variable `forces` and the global variable `potential` hold F(x')
     and U(x'), which a Context would otherwise have to evaluate once more to report.
     """
-    integrator = velocity_verlet(dt_ps)
+    integrator = openmm.CustomIntegrator(dt_ps)
+    add_recording_velocity_verlet(integrator)
+    return integrator
+
+
+def add_recording_velocity_verlet(integrator: openmm.CustomIntegrator) -> None:
+    """Write the program of `recording_velocity_verlet` into an empty integrator."""
+    integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
+    _add_velocity_verlet(integrator)
     integrator.addPerDofVariable("forces", 0)
     integrator.addGlobalVariable("potential", 0)
     integrator.addComputePerDof("forces", "f")
     integrator.addComputeGlobal("potential", "energy")
-    return integrator
 
 
 def langevin(

@@ -69,17 +69,23 @@ class Sampler:
         self._report = report
         context = make_context(system, recording_velocity_verlet(config.dt_ps), platform)
         self._dynamics = TrueDynamics(context, config.dt_ps, name)
+        self._scratch = make_context(system, velocity_verlet(config.dt_ps), platform)
 
     def equilibrate(self, positions: Atoms, temperature: float, seed: int) -> tuple[Atoms, Atoms]:
         """Minimise, heat and run the configured equilibration; returns (x, v)."""
-        context = make_context(self._system, velocity_verlet(self._config.dt_ps), self._platform)
-        context.setPositions(positions)
-        openmm.LocalEnergyMinimizer.minimize(context, 1.0)
-        x = np.asarray(context.getState(positions=True).getPositions(asNumpy=True)._value)
+        x, _ = self.quench(positions)
         v = self.draw_velocities(x, temperature, np.random.default_rng(seed))
         steps = round(self._config.equilibration_ps / self._config.dt_ps)
         frames = self.sample(x, v, temperature, seed, max(steps, 1), max(steps, 1))
         return frames.pos[-1], frames.vel[-1]
+
+    def quench(self, positions: Atoms) -> tuple[Atoms, float]:
+        """The local minimum under `positions`: its positions (nm) and energy (kJ/mol)."""
+        self._scratch.setPositions(positions)
+        openmm.LocalEnergyMinimizer.minimize(self._scratch, 1.0)
+        state = self._scratch.getState(positions=True, energy=True)
+        minimum = np.array(state.getPositions(asNumpy=True)._value)
+        return minimum, float(state.getPotentialEnergy()._value)
 
     def sample(
         self, x: Atoms, v: Atoms, temperature: float, seed: int, n_steps: int, interval: int

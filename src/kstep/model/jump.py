@@ -92,7 +92,7 @@ class JumpModel(nn.Module):
             residual_unit=inverse_root * (tau * scales.position_residual),
         )
         outputs = self.network(inputs) * mask[..., None]  # [B, N, 3, outputs]
-        balanced, imbalance = _balance(outputs[..., :2], inverse_root, weights)
+        balanced, imbalance = _balance(outputs[..., :2], weights)
         dx = balanced[..., 0] * inputs.residual_unit
         dv = balanced[..., 1] * (inverse_root * scales.velocity_residual)
         if self.config.predict_delta:
@@ -142,9 +142,7 @@ def _mean(
 
 
 def _balance(
-    residuals: Float[Tensor, "B N 3 2"],
-    inverse_root: Float[Tensor, "B N 1"],
-    weights: Float[Tensor, "B N 1"],
+    residuals: Float[Tensor, "B N 3 2"], weights: Float[Tensor, "B N 1"]
 ) -> tuple[Float[Tensor, "B N 3 2"], Float[Tensor, "B 2 3"]]:
     """Take the net momentum out of mass-weighted residuals: Σ √m r = 0.
 

@@ -1,10 +1,12 @@
 """From SMILES to a checked molecule with a minimised conformer (RDKit)."""
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+from rdkit.Chem.EnumerateStereoisomers import EnumerateStereoisomers, StereoEnumerationOptions
 
 from kstep.errors import MoleculeError
 
@@ -42,8 +44,7 @@ def parse(smiles: str, max_heavy_atoms: int) -> Chem.Mol:
         atom.SetAtomMapNum(0)
     _check_composition(mol, smiles, max_heavy_atoms)
     _check_state(mol, smiles)
-    _check_stereo(mol, smiles)
-    return mol
+    return _settle_stereo(mol, smiles)
 
 
 def embed(mol: Chem.Mol, seed: int) -> Conformer:
@@ -130,20 +131,34 @@ def _check_state(mol: Chem.Mol, smiles: str) -> None:
         )
 
 
-def _check_stereo(mol: Chem.Mol, smiles: str) -> None:
+def _settle_stereo(mol: Chem.Mol, smiles: str) -> Chem.Mol:
+    """The molecule with every stereo element specified.
+
+    RDKit's candidates include centres that symmetry or the rings leave no choice about (cubane,
+    norbornane); only a molecule of which a second stereoisomer can be embedded is left open.
+    """
     unspecified = Chem.StereoSpecified.Unspecified
-    open_centres = [s for s in Chem.FindPotentialStereo(mol) if s.specified == unspecified]
-    if not open_centres:
-        return
-    first = open_centres[0]
-    if first.type == Chem.StereoType.Atom_Tetrahedral:
-        atom = mol.GetAtomWithIdx(first.centeredOn)
-        where, remedy = f"atom {first.centeredOn + 1} ({atom.GetSymbol()})", "with @ or @@"
-    else:
-        bond = mol.GetBondWithIdx(first.centeredOn)
-        ends = f"{bond.GetBeginAtom().GetSymbol()} {bond.GetBeginAtomIdx() + 1}"
-        ends += f" and {bond.GetEndAtom().GetSymbol()} {bond.GetEndAtomIdx() + 1}"
-        where, remedy = f"the bond between {ends}", "with / and \\"
-    raise MoleculeError(
-        f"{smiles} leaves the stereochemistry of {where} open: specify it {remedy}."
+    candidates = [s for s in Chem.FindPotentialStereo(mol) if s.specified == unspecified]
+    if not candidates:
+        return mol
+    options = StereoEnumerationOptions(  # type: ignore[no-untyped-call]
+        tryEmbedding=True, unique=True, onlyUnassigned=True
     )
+    with rdBase.BlockLogs():
+        found = EnumerateStereoisomers(mol, options=options)  # type: ignore[no-untyped-call]
+        isomers = list(islice(found, 2))
+    if len(isomers) > 1:
+        raise MoleculeError(
+            f"{smiles} leaves the stereochemistry of {_place(mol, candidates[0])} open: specify "
+            "it with @ or @@ at atoms, / and \\ at double bonds."
+        )
+    return isomers[0] if isomers else mol
+
+
+def _place(mol: Chem.Mol, candidate: Chem.StereoInfo) -> str:
+    if candidate.type == Chem.StereoType.Atom_Tetrahedral:
+        atom = mol.GetAtomWithIdx(candidate.centeredOn)
+        return f"atom {atom.GetIdx() + 1} ({atom.GetSymbol()})"
+    bond = mol.GetBondWithIdx(candidate.centeredOn)
+    ends = (bond.GetBeginAtom(), bond.GetEndAtom())
+    return "the bond " + "-".join(f"{end.GetSymbol()}{end.GetIdx() + 1}" for end in ends)

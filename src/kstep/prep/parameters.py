@@ -9,16 +9,22 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from pickle import UnpicklingError
+from typing import Final
 
 import numpy as np
 import openmm
 from jaxtyping import Float
-from openmm import app, unit
+from openmm import app
 from openmm.app.internal.customgbforces import GBSAOBC2Force
 from rdkit import Chem
 
 from kstep.config import PrepConfig
 from kstep.errors import ConfigError, MoleculeError
+
+WATER_DIELECTRIC: Final = 78.5
+"""Relative permittivity of the implicit water: Amber's and SMIRNOFF's; OpenMM's default is 78.3."""
 
 
 @contextmanager
@@ -36,11 +42,15 @@ def _quiet() -> Iterator[None]:
 
 with _quiet():
     from openff.interchange.exceptions import InterchangeException
+    from openff.nagl import GNNModel
     from openff.nagl_models import validate_nagl_model_path
     from openff.toolkit import ForceField
     from openff.toolkit import Molecule as OpenFFMolecule
-    from openff.toolkit.utils.exceptions import OpenFFToolkitException
-    from openff.toolkit.utils.nagl_wrapper import NAGLToolkitWrapper
+    from openff.toolkit.utils.exceptions import (
+        OpenFFToolkitException,
+        UndefinedStereochemistryError,
+    )
+    from openff.units import unit as openff_unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,26 +76,35 @@ def parametrise(mol: Chem.Mol, config: PrepConfig) -> Parametrised:
     """
     with _quiet():
         force_field = _force_field(config)
-        charge_model = _charge_model(config)
+        charge_model = _charge_model(config.charge_model)
         try:
             molecule = OpenFFMolecule.from_rdkit(mol)
             _name_atoms(molecule)
-            molecule.assign_partial_charges(charge_model, toolkit_registry=NAGLToolkitWrapper())
+            charges = _neutral(charge_model, molecule)
+            molecule.partial_charges = charges * openff_unit.elementary_charge
             topology = molecule.to_topology()
             interchange = force_field.create_interchange(topology, charge_from_molecules=[molecule])
             system = interchange.to_openmm_system(combine_nonbonded_forces=True)
             openmm_topology = topology.to_openmm()
+        except UndefinedStereochemistryError:
+            raise MoleculeError(
+                f"{_smiles(mol)} leaves stereochemistry open that the force field distinguishes: "
+                "specify it with @ or @@ at atoms, / and \\ at double bonds (as in [H]/N=C(/C)N)."
+            ) from None
         except (OpenFFToolkitException, InterchangeException, ValueError) as error:
             raise MoleculeError(
-                f"{Chem.MolToSmiles(Chem.RemoveHs(mol))} cannot be parametrised with "
+                f"{_smiles(mol)} cannot be parametrised with "
                 f"{config.force_field} and {config.charge_model} ({type(error).__name__}): "
                 "leave it out or choose another force field."
             ) from error
     _isolate(system)
-    charges = _charges(system)
     if config.implicit_solvent == "OBC2":
         system.addForce(_obc2(openmm_topology, charges))
     return Parametrised(system, openmm_topology, charges)
+
+
+def _smiles(mol: Chem.Mol) -> str:
+    return Chem.MolToSmiles(Chem.RemoveHs(mol))
 
 
 def _force_field(config: PrepConfig) -> ForceField:
@@ -102,15 +121,29 @@ def _force_field(config: PrepConfig) -> ForceField:
     return force_field
 
 
-def _charge_model(config: PrepConfig) -> str:
-    """The file of the charge model: found here, because OpenFF would look on the network."""
+@cache
+def _charge_model(name: str) -> GNNModel:
+    """The charge model, loaded once: that takes ten times as long as to use it."""
     try:
-        return str(validate_nagl_model_path(config.charge_model))
-    except FileNotFoundError:
+        # The path is found here, because OpenFF would look for other names on the network.
+        return GNNModel.load(validate_nagl_model_path(name), eval_mode=True)
+    except (FileNotFoundError, UnpicklingError):
         raise ConfigError(
-            f"prep.charge_model {config.charge_model} is not an installed NAGL model: "
-            "give the name of a .pt file of openff-nagl-models, or a path."
+            f"prep.charge_model {name} is not an installed NAGL model: give the name of a .pt "
+            "file of openff-nagl-models, or a path."
         ) from None
+
+
+def _neutral(model: GNNModel, molecule: OpenFFMolecule) -> Float[np.ndarray, " N"]:
+    """AM1-BCC charges of a neutral molecule, e, rid of the sum that float32 leaves."""
+    charges = model.compute_property(
+        molecule,
+        as_numpy=True,
+        readout_name="am1bcc_charges",
+        check_domains=True,
+        error_if_unsupported=True,
+    ).astype(np.float64)
+    return np.asarray(charges - charges.mean())
 
 
 def _name_atoms(molecule: OpenFFMolecule) -> None:
@@ -131,12 +164,6 @@ def _isolate(system: openmm.System) -> None:
             force.setNonbondedMethod(openmm.NonbondedForce.NoCutoff)
 
 
-def _charges(system: openmm.System) -> Float[np.ndarray, " N"]:
-    (force,) = (f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
-    charges = (force.getParticleParameters(index)[0] for index in range(force.getNumParticles()))
-    return np.array([charge.value_in_unit(unit.elementary_charge) for charge in charges])
-
-
 def _obc2(topology: app.Topology, charges: Float[np.ndarray, " N"]) -> openmm.GBSAOBCForce:
     """Generalised Born, model II of Onufriev, Bashford & Case, Proteins 55, 383 (2004).
 
@@ -145,6 +172,7 @@ def _obc2(topology: app.Topology, charges: Float[np.ndarray, " N"]) -> openmm.GB
     """
     force = openmm.GBSAOBCForce()
     force.setNonbondedMethod(openmm.GBSAOBCForce.NoCutoff)
+    force.setSolventDielectric(WATER_DIELECTRIC)
     radii_and_scales = GBSAOBC2Force.getStandardParameters(topology)
     for charge, (radius, scale) in zip(charges, radii_and_scales, strict=True):
         force.addParticle(float(charge), float(radius), float(scale))

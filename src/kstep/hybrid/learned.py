@@ -1,0 +1,48 @@
+"""A trained network as a jump."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from kstep.hybrid.state import Landing, Replicas
+from kstep.model import JumpPredictor, load_jump, require_match
+from kstep.molecule import Molecule
+
+
+@dataclass(frozen=True)
+class LearnedJump:
+    """A network's prediction behind the `Jump` interface."""
+
+    predictor: JumpPredictor
+    k_steps: int
+    landing: Landing
+
+    def __call__(self, x: Replicas, v: Replicas, forces: Replicas) -> tuple[Replicas, Replicas]:
+        """One network call for all replicas."""
+        return self.predictor(x, v, forces)
+
+
+def load_learned_jump(
+    checkpoint: Path, molecule: Molecule, k_steps: int, dt_ps: float, landing: Landing
+) -> LearnedJump:
+    """Load a checkpoint for one molecule.
+
+    Sets torch to one thread: for one small molecule a second thread costs more than it gives.
+
+    Raises ArtifactError when the checkpoint is missing or was trained for another stride, base
+    step, landing or set of elements.
+    """
+    torch.set_num_threads(1)
+    loaded = load_jump(checkpoint)
+    require_match(
+        loaded.physics,
+        str(checkpoint),
+        k_steps=k_steps,
+        dt_ps=dt_ps,
+        landing=landing,
+        elements=molecule.numbers.tolist(),
+        molecule=molecule.name,
+    )
+    predictor = JumpPredictor(loaded.model, molecule.numbers, molecule.masses)
+    return LearnedJump(predictor, loaded.physics.k_steps, loaded.physics.landing)

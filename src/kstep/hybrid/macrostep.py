@@ -1,0 +1,166 @@
+"""One macro-step: jump → conservation → constraints → corrector → guard."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kstep.config import HybridConfig
+from kstep.errors import ArtifactError
+from kstep.hybrid.conservation import rescale_to_energy, restore_momenta, restore_path
+from kstep.hybrid.correctors import CORRECTORS, descend
+from kstep.hybrid.guard import energy_is_kept, landing_is_sane
+from kstep.hybrid.state import Jump, PhaseState, Replicas
+from kstep.md.dynamics import TrueDynamics, TrueState
+
+
+@dataclass
+class Accounts:
+    """Honest bookkeeping of a run: counts, and wall-clock seconds by part.
+
+    Attributes:
+        macro_steps: of all replicas together.
+        rejected_jumps: macro-steps that the guard gave to true MD.
+        fallback_calls: true-force calls of those.
+        calls: true-force calls of every replica [R].
+        seconds: wall time by part.
+    """
+
+    calls: np.ndarray
+    macro_steps: int = 0
+    rejected_jumps: int = 0
+    fallback_calls: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timing(self, part: str) -> Iterator[None]:
+        """Add the time spent inside to a part."""
+        start = time.perf_counter()
+        yield
+        self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - start
+
+
+class MacroStep:
+    """Maps a `PhaseState` to the state after k (+ corrector) base steps.
+
+    Attributes:
+        base_steps: base steps by which one macro-step advances time.
+        duration: the same, ps.
+        accounts: what it has cost so far.
+    """
+
+    def __init__(
+        self, jump: Jump, dynamics: TrueDynamics, config: HybridConfig, n_replicas: int
+    ) -> None:
+        """Raises ArtifactError when the jump does not land where the corrector takes over."""
+        self._corrector = CORRECTORS[config.corrector]
+        if jump.landing != self._corrector.landing:
+            raise ArtifactError(
+                f"the jump lands on the {jump.landing} but hybrid.corrector {config.corrector} "
+                f"needs {self._corrector.landing}: train with train.landing="
+                f"{self._corrector.landing} or choose another corrector."
+            )
+        self._jump = jump
+        self._dynamics = dynamics
+        self._config = config
+        self._masses = dynamics.masses
+        steps_in_jump = jump.k_steps + (0.5 if jump.landing == "half_step" else 0.0)
+        self._jump_duration = steps_in_jump * dynamics.dt_ps
+        self.base_steps = self.base_steps_of(jump, config)
+        self.duration = self.base_steps * dynamics.dt_ps
+        self.accounts = Accounts(calls=np.zeros(n_replicas, dtype=np.int64))
+
+    @staticmethod
+    def base_steps_of(jump: Jump, config: HybridConfig) -> int:
+        """Base steps of one macro-step: the jump's and the corrector's."""
+        return jump.k_steps + CORRECTORS[config.corrector].base_steps
+
+    def start(self, x: Replicas, v: Replicas) -> PhaseState:
+        """The state at (x, v): one true-force call for each replica."""
+        states = []
+        for replica, (positions, velocities) in enumerate(zip(x, v, strict=True)):
+            with self._counted(replica):
+                forces, epot = self._dynamics.evaluate(positions)
+            states.append(TrueState(positions, velocities, forces, epot))
+        return _stack(states)
+
+    def __call__(self, state: PhaseState) -> PhaseState:
+        """Advance every replica; a jump that fails the guard is replaced by true MD."""
+        config, accounts = self._config, self.accounts
+        with accounts.timing("jump"):
+            x, v = self._jump(state.x, state.v, state.forces)
+        with accounts.timing("conservation"):
+            free_flight = state.x + self._jump_duration * state.v
+            sane = landing_is_sane(config.guard, free_flight, x, v)
+            # A jump that is not sane goes no further: what follows must see finite numbers.
+            x = np.where(sane[:, None, None], x, free_flight)
+            v = np.where(sane[:, None, None], v, state.v)
+            x = restore_path(state, x, self._masses, self._jump_duration)
+            v = restore_momenta(state, x, v, self._masses)
+        with accounts.timing("corrector"):
+            corrected = _stack(
+                [
+                    self._correct(replica, x[replica], v[replica]) if sane[replica]
+                    else _row(state, replica)
+                    for replica in range(state.n_replicas)
+                ]
+            )  # fmt: skip
+        with accounts.timing("conservation"):
+            corrected = self._conserve(state, corrected)
+            before, after = state.etot(self._masses), corrected.etot(self._masses)
+            accepted = sane & energy_is_kept(config.guard, before, after)
+            if config.energy_rescale:
+                scaled = rescale_to_energy(corrected, before, self._masses)
+                corrected = PhaseState(corrected.x, scaled, corrected.forces, corrected.epot)
+        accounts.macro_steps += state.n_replicas
+        if accepted.all():
+            return corrected
+        with accounts.timing("fallback"):
+            return _stack(
+                [
+                    _row(corrected, replica) if accepted[replica]
+                    else self._fall_back(replica, _row(state, replica))
+                    for replica in range(state.n_replicas)
+                ]
+            )  # fmt: skip
+
+    def _correct(self, replica: int, x: np.ndarray, v: np.ndarray) -> TrueState:
+        with self._counted(replica):
+            x = descend(self._dynamics, x, self._config.projection_iterations)
+            return self._corrector.apply(self._dynamics, x, v)
+
+    def _conserve(self, before: PhaseState, after: PhaseState) -> PhaseState:
+        """Momenta to round-off; the rigid motion added leaves the constraints as they are."""
+        v = restore_momenta(before, after.x, after.v, self._masses)
+        return PhaseState(after.x, v, after.forces, after.epot)
+
+    def _fall_back(self, replica: int, state: TrueState) -> TrueState:
+        self.accounts.rejected_jumps += 1
+        calls = self._dynamics.calls
+        with self._counted(replica):
+            result = self._dynamics.steps(state.x, state.v, self.base_steps)
+        self.accounts.fallback_calls += self._dynamics.calls - calls
+        return result
+
+    @contextmanager
+    def _counted(self, replica: int) -> Iterator[None]:
+        before = self._dynamics.calls
+        yield
+        self.accounts.calls[replica] += self._dynamics.calls - before
+
+
+def _row(state: PhaseState, replica: int) -> TrueState:
+    return TrueState(
+        state.x[replica], state.v[replica], state.forces[replica], float(state.epot[replica])
+    )
+
+
+def _stack(states: list[TrueState]) -> PhaseState:
+    return PhaseState(
+        x=np.stack([state.x for state in states]),
+        v=np.stack([state.v for state in states]),
+        forces=np.stack([state.forces for state in states]),
+        epot=np.array([state.epot for state in states]),
+    )

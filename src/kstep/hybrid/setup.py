@@ -1,0 +1,115 @@
+"""What a hybrid run of one molecule needs before its first step."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openmm
+
+from kstep import __version__
+from kstep.artifacts import Record, hash_config, hash_file
+from kstep.config import Config
+from kstep.hybrid.blocks import BLOCK_SCHEMA
+from kstep.hybrid.correctors import CORRECTORS
+from kstep.hybrid.learned import load_learned_jump
+from kstep.hybrid.macrostep import MacroStep
+from kstep.hybrid.state import Jump
+from kstep.hybrid.thermostat import OrnsteinUhlenbeck
+from kstep.md.dynamics import TrueDynamics
+from kstep.md.integrators import recording_velocity_verlet
+from kstep.md.platforms import make_context, resolve_platform
+from kstep.md.sampling import Sampler
+from kstep.md.systems import load_system
+from kstep.molecule import Molecule
+from kstep.parallel import Report
+
+
+@dataclass(frozen=True, eq=False)
+class HybridRun:
+    """Everything one molecule's run needs, made once per process.
+
+    Attributes:
+        config: all settings.
+        molecule: whose run it is.
+        dynamics: true forces and constraints.
+        sampler: true Langevin dynamics, for starting states and the basin baseline.
+        jump: the learned (or oracle) map.
+        seconds_per_ps: of the fastest baseline, timed just now in this process.
+        record: provenance, equal for equal runs.
+        report: told of the picoseconds simulated.
+    """
+
+    config: Config
+    molecule: Molecule
+    dynamics: TrueDynamics
+    sampler: Sampler
+    jump: Jump
+    seconds_per_ps: float
+    record: Record
+    report: Report
+
+    def seed(self, *label: int) -> int:
+        """A seed that depends on the configuration's, the molecule and the label."""
+        entropy = [self.config.hybrid.seed, *label, *self.molecule.name.encode()]
+        return int(np.random.SeedSequence(entropy).generate_state(1)[0] % (2**31 - 1)) + 1
+
+
+def run_hash(config: Config) -> str:
+    """Hash of all settings that shape a hybrid run (its number of processes does not)."""
+    md = config.md.model_copy(update={"workers": 0})
+    return hash_config(config.hybrid.model_copy(update={"workers": 0, "molecules": None}), md)
+
+
+def prepare(config: Config, molecule: Molecule, checkpoint: Path, report: Report) -> HybridRun:
+    """Load the System and the trained jump of one molecule and time the baseline."""
+    md = config.md
+    system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
+    platform, timing = resolve_platform(
+        config.hybrid.platform, system, molecule.positions, md.dt_ps
+    )
+    context = make_context(system, recording_velocity_verlet(md.dt_ps), platform)
+    corrector = CORRECTORS[config.hybrid.corrector]
+    jump = load_learned_jump(
+        checkpoint, molecule, config.train.k_steps, md.dt_ps, corrector.landing
+    )
+    record = {
+        "schema": BLOCK_SCHEMA,
+        "schema_version": 1,
+        "molecule": molecule.name,
+        "fingerprint": molecule.fingerprint,
+        "config_hash": run_hash(config),
+        "config": config.hybrid.model_dump(mode="json"),
+        "checkpoint_hash": hash_file(checkpoint),
+        "k_steps": jump.k_steps,
+        "landing": jump.landing,
+        "corrector": config.hybrid.corrector,
+        "dt_ps": md.dt_ps,
+        "platform": platform,
+        "n_constraints": system.getNumConstraints(),
+        "temperature_K": config.hybrid.temperature_K,
+        "replicas": config.hybrid.replicas,
+        "seed": config.hybrid.seed,
+        "versions": {"kstep": __version__, "openmm": openmm.__version__},
+    }
+    return HybridRun(
+        config=config,
+        molecule=molecule,
+        dynamics=TrueDynamics(context, md.dt_ps, molecule.name),
+        sampler=Sampler(system, platform, md, molecule.name, lambda _: None),
+        jump=jump,
+        seconds_per_ps=timing.fastest_step / md.dt_ps,
+        record=record,
+        report=report,
+    )
+
+
+def thermostat_of(run: HybridRun, macro_step: MacroStep, *label: int) -> OrnsteinUhlenbeck:
+    """The configured thermostat for one macro-step, with noise of its own for the label."""
+    hybrid = run.config.hybrid
+    return OrnsteinUhlenbeck(
+        run.dynamics,
+        hybrid.temperature_K,
+        hybrid.friction_per_ps,
+        macro_step.duration,
+        np.random.default_rng(run.seed(*label)),
+    )

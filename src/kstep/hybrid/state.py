@@ -1,0 +1,58 @@
+"""Phase-space states of several replicas, and the interface of a jump."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+from kstep.mechanics import kinetic_energy
+
+Replicas = Float[np.ndarray, "R N 3"]
+Landing = Literal["step", "half_step"]
+
+
+class Jump(Protocol):
+    """Any map over k base steps: a trained network, or an oracle from `kstep.testing`.
+
+    With landing `step` it returns the state at t + k·dt. With landing `half_step` it returns
+    what velocity Verlet holds half a step later: the velocity over the step after t + k·dt and
+    the point half-way along that step (see `correctors.drift_kick_drift`).
+    """
+
+    @property
+    def k_steps(self) -> int:
+        """Base steps per jump."""
+
+    @property
+    def landing(self) -> Landing:
+        """Where the jump ends."""
+
+    def __call__(self, x: Replicas, v: Replicas, forces: Replicas) -> tuple[Replicas, Replicas]:
+        """(x, v) after the jump from states with known true forces; nm, nm/ps, kJ/mol/nm."""
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseState:
+    """R replicas of one molecule, each with the true force and energy at its positions.
+
+    Attributes:
+        x: nm [R, N, 3].
+        v: nm/ps [R, N, 3], at the same instant.
+        forces: kJ/mol/nm [R, N, 3].
+        epot: kJ/mol [R].
+    """
+
+    x: Replicas
+    v: Replicas
+    forces: Replicas
+    epot: Float[np.ndarray, " R"]
+
+    @property
+    def n_replicas(self) -> int:
+        """R."""
+        return len(self.x)
+
+    def etot(self, masses: Float[np.ndarray, " N"]) -> Float[np.ndarray, " R"]:
+        """Total energy, kJ/mol [R]."""
+        return np.asarray(self.epot + kinetic_energy(self.v, masses))

@@ -1,0 +1,39 @@
+"""The stochastic half of NVT: the exact Ornstein–Uhlenbeck step over a macro-step."""
+
+import math
+
+import numpy as np
+
+from kstep.hybrid.state import Replicas
+from kstep.md.dynamics import TrueDynamics
+from kstep.mechanics import maxwell_boltzmann
+
+
+class OrnsteinUhlenbeck:
+    """v → e^{−γτ} v + √(1 − e^{−2γτ}) · (canonical velocities), exact for any τ.
+
+    The noise is projected onto the constraints. This and the NVE macro-step before it both keep
+    the canonical distribution, whatever τ.
+    """
+
+    def __init__(
+        self,
+        dynamics: TrueDynamics,
+        temperature: float,
+        friction: float,
+        duration: float,
+        rng: np.random.Generator,
+    ) -> None:
+        """Temperature in K, friction in 1/ps, duration of a macro-step in ps."""
+        self._dynamics = dynamics
+        self._temperature = temperature
+        self._keep = math.exp(-friction * duration)
+        self._rng = rng
+
+    def __call__(self, x: Replicas, v: Replicas) -> Replicas:
+        """New velocities of every replica."""
+        masses = self._dynamics.masses
+        noise = maxwell_boltzmann(self._rng, masses, self._temperature, (len(x),))
+        mixed = self._keep * v + math.sqrt(1.0 - self._keep**2) * noise
+        pairs = zip(x, mixed, strict=True)
+        return np.stack([self._dynamics.constrain_velocities(a, b) for a, b in pairs])

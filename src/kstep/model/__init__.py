@@ -1,0 +1,32 @@
+"""The jump: a network that maps (x, v, F) over k base steps, and what surrounds it.
+
+`batch`: what goes in and comes out · `physics`: stride, landing, scales, caps · `jump`: units,
+free flight, caps and momenta, shared by both architectures · `pairs`, `propagator`: the
+operator network · `equivariant_transformer`: TorchMD-Net's ET with vector inputs · `build`:
+configuration → model · `checkpoint`: one self-contained file · `predictor`: NumPy in, NumPy
+out, for the hybrid loop · `summary`: the model as text.
+"""
+
+from kstep.model.batch import JumpBatch, JumpPrediction
+from kstep.model.build import build_model
+from kstep.model.checkpoint import LoadedJump, load_jump, save_jump
+from kstep.model.jump import JumpModel
+from kstep.model.physics import JumpPhysics, Landing, Scales, require_match
+from kstep.model.predictor import JumpPredictor
+from kstep.model.summary import summarise
+
+__all__ = [
+    "JumpBatch",
+    "JumpModel",
+    "JumpPhysics",
+    "JumpPrediction",
+    "JumpPredictor",
+    "Landing",
+    "LoadedJump",
+    "Scales",
+    "build_model",
+    "load_jump",
+    "require_match",
+    "save_jump",
+    "summarise",
+]

@@ -1,0 +1,39 @@
+"""Configuration → model."""
+
+from torch import nn
+
+from kstep.config import ModelConfig
+from kstep.errors import ConfigError
+from kstep.model.jump import JumpModel
+from kstep.model.physics import JumpPhysics
+from kstep.model.propagator import Propagator
+
+
+def build_model(
+    config: ModelConfig, physics: JumpPhysics, recompute_activations: bool = False
+) -> JumpModel:
+    """A jump model with fresh weights (seed torch first).
+
+    Args:
+        config: architecture.
+        physics: stride, scales and caps.
+        recompute_activations: save memory in training (torchmdnet_et only).
+
+    Raises ConfigError when hidden_channels is not a multiple of num_heads (torchmdnet_et).
+    """
+    outputs = 3 if config.use_force_head else 2
+    if config.arch == "propagator":
+        return JumpModel(config, physics, Propagator(config, outputs))
+    return JumpModel(config, physics, _transformer(config, outputs, recompute_activations))
+
+
+def _transformer(config: ModelConfig, outputs: int, recompute_activations: bool) -> nn.Module:
+    # Imported on demand: TorchMD-Net takes seconds to import.
+    from kstep.model.equivariant_transformer import EquivariantTransformer
+
+    if config.hidden_channels % config.num_heads:
+        raise ConfigError(
+            f"model.hidden_channels={config.hidden_channels} is not a multiple of "
+            f"model.num_heads={config.num_heads}: choose another of the two."
+        )
+    return EquivariantTransformer(config, outputs, recompute_activations)

@@ -1,0 +1,5 @@
+"""Public test doubles: oracle jumps for the hybrid loop."""
+
+from kstep.testing.oracles import ExactJump, FreeFlight, NaNJump, NoisyJump
+
+__all__ = ["ExactJump", "FreeFlight", "NaNJump", "NoisyJump"]

@@ -1,0 +1,119 @@
+"""The training loss, and the scales and caps it is measured in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kstep.config import ModelConfig, TrainConfig
+from kstep.errors import ArtifactError
+from kstep.model import JumpPhysics, JumpPrediction, Scales
+from kstep.train.windows import JumpWindows, WindowBatch
+
+CAP_QUANTILE = 0.9999
+CAP_MARGIN = 2.0
+"""`max_disp_nm: auto` is this margin times this quantile of |Δx|, per element."""
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """The terms of the loss, each in units of its scale, and their weighted sum.
+
+    Attributes:
+        position, velocity: mean square errors of the residuals.
+        momentum: mean square COM shift and net momentum the network would have caused, had
+            they not been projected out.
+        force: mean square error of the predicted forces; zero without a force head.
+        total: the weighted sum.
+    """
+
+    position: Float[Tensor, ""]
+    velocity: Float[Tensor, ""]
+    momentum: Float[Tensor, ""]
+    force: Float[Tensor, ""]
+    total: Float[Tensor, ""]
+
+    def values(self) -> Mapping[str, Tensor]:
+        """The terms by name, detached."""
+        return {name: term.detach() for name, term in vars(self).items()}
+
+
+def jump_loss(
+    prediction: JumpPrediction, batch: WindowBatch, physics: JumpPhysics, weights: TrainConfig
+) -> Loss:
+    """Compare a prediction with the truth, mass-weighted and per component."""
+    scales, tau = physics.scales, physics.duration
+    masses = batch.start.masses[..., None]
+    components = 3.0 * batch.start.mask.sum()
+    position = (masses * (prediction.dx - batch.dx).square()).sum()
+    position = position / (components * (tau * scales.position_residual) ** 2)
+    velocity = (masses * (prediction.dv - batch.dv).square()).sum()
+    velocity = velocity / (components * scales.velocity_residual**2)
+    momentum = prediction.imbalance.square().mean()
+    force = torch.zeros_like(position)
+    if prediction.force is not None:
+        error = (prediction.force - batch.force).square() / masses.clamp_min(1e-6)
+        force = (error * batch.start.mask[..., None]).sum()
+        force = force * (tau / scales.force) ** 2 / components
+    total = position + weights.lambda_vel * velocity + weights.lambda_com * momentum
+    return Loss(position, velocity, momentum, force, total + weights.lambda_force * force)
+
+
+def measure_scales(
+    windows: JumpWindows, chosen: Int[Tensor, " W"], tau: float, predict_delta: bool
+) -> Scales:
+    """Root mean squares of inputs and targets over the chosen windows, forwards in time."""
+    x, v, f = windows.dx[0, chosen], windows.v[0, chosen], windows.f[0, chosen]
+    dv = windows.dv[0, chosen]
+    masses = windows.masses[windows.molecule[chosen]][..., None]
+    root = masses.sqrt()
+    inverse = torch.where(masses > 0, 1.0 / root.clamp_min(1e-6), 0.0)
+    components = 3.0 * float((masses > 0).sum())
+
+    def rms(values: Tensor) -> float:
+        return float((values.double().square().sum() / components).sqrt())
+
+    return Scales(
+        velocity=rms(root * v),
+        force=rms(tau * inverse * f),
+        position_residual=rms(root * ((x - tau * v) if predict_delta else x) / tau),
+        velocity_residual=rms(root * (dv if predict_delta else v + dv)),
+    )
+
+
+def measure_caps(
+    windows: JumpWindows, chosen: Int[Tensor, " W"], config: ModelConfig
+) -> dict[int, float]:
+    """Atomic number → cap on |Δx|, nm, for the elements of the chosen windows."""
+    lengths = windows.dx[:, chosen].norm(dim=-1)
+    species = windows.species[windows.molecule[chosen]].expand_as(lengths)
+    caps = {}
+    for number in sorted(set(species.unique().tolist()) - {0}):
+        seen = lengths[species == number].sort().values
+        high = float(seen[int(CAP_QUANTILE * (len(seen) - 1))])
+        automatic = config.max_disp_nm == "auto"
+        caps[number] = CAP_MARGIN * high if automatic else float(config.max_disp_nm)
+    return caps
+
+
+def clipped_share(windows: JumpWindows, chosen: Int[Tensor, " W"], physics: JumpPhysics) -> float:
+    """Share of the targets that lie beyond the cap, where no prediction can follow."""
+    lengths = windows.dx[0, chosen].norm(dim=-1)
+    species = windows.species[windows.molecule[chosen]]
+    caps = torch.full((int(species.max()) + 1,), torch.inf)
+    for number, cap in physics.caps_nm.items():
+        if number < len(caps):
+            caps[number] = cap
+    present = species > 0
+    return float((lengths > caps[species])[present].double().mean())
+
+
+def require_windows(chosen: Int[Tensor, " W"], name: str) -> None:
+    """Refuse a split without windows."""
+    if len(chosen) == 0:
+        raise ArtifactError(
+            f"the {name} split holds no window: give the dataset more bursts "
+            "(md.burst.count) or larger shares (dataset.val_segments)."
+        )

@@ -1,0 +1,138 @@
+"""Training windows as tensors: starts, targets, both directions of time, batches of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from kstep.dataset import Dataset
+from kstep.model import JumpBatch
+from kstep.model.physics import Landing
+from kstep.train.reversal import reversed_half_velocity
+
+
+@dataclass(frozen=True, eq=False)
+class WindowBatch:
+    """Starts of some windows of equal size and where they land.
+
+    Attributes:
+        start: the states to jump from.
+        dx: true displacement, nm [B, N, 3].
+        dv: true change of velocity, nm/ps [B, N, 3].
+        force: true forces at t + k steps, kJ/mol/nm [B, N, 3].
+    """
+
+    start: JumpBatch
+    dx: Float[Tensor, "B N 3"]
+    dv: Float[Tensor, "B N 3"]
+    force: Float[Tensor, "B N 3"]
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on another device."""
+        return type(self)(
+            start=self.start.to(device),
+            dx=self.dx.to(device, non_blocking=True),
+            dv=self.dv.to(device, non_blocking=True),
+            force=self.force.to(device, non_blocking=True),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class JumpWindows:
+    """All windows of a dataset, forwards (0) and backwards in time (1).
+
+    Attributes:
+        molecule: row of `species` for every window [W].
+        species: atomic numbers [M, N]; 0 marks padding.
+        masses: Da [M, N].
+        x, v, f: start of the jump [2, W, N, 3].
+        dx, dv, force: its targets [2, W, N, 3], as in `WindowBatch`.
+    """
+
+    molecule: Int[Tensor, " W"]
+    species: Int[Tensor, "M N"]
+    masses: Float[Tensor, "M N"]
+    x: Float[Tensor, "2 W N 3"]
+    v: Float[Tensor, "2 W N 3"]
+    f: Float[Tensor, "2 W N 3"]
+    dx: Float[Tensor, "2 W N 3"]
+    dv: Float[Tensor, "2 W N 3"]
+    force: Float[Tensor, "2 W N 3"]
+
+    def batch(
+        self, windows: Int[Tensor, " B"], backwards: Bool[Tensor, " B"] | None = None
+    ) -> WindowBatch:
+        """Gather windows, some of them reversed, without padding beyond their largest molecule."""
+        rows = self.molecule[windows]
+        size = int((self.species[rows] > 0).sum(1).max())
+        time = torch.zeros_like(windows) if backwards is None else backwards.long()
+        x, v, f, dx, dv, force = (
+            array[time, windows, :size]
+            for array in (self.x, self.v, self.f, self.dx, self.dv, self.force)
+        )
+        start = JumpBatch(self.species[rows, :size], self.masses[rows, :size], x, v, f)
+        return WindowBatch(start, dx, dv, force)
+
+
+def jump_windows(dataset: Dataset, landing: Landing, dt: float) -> JumpWindows:
+    """Starts and targets of every window of `dataset`, for one landing.
+
+    Args:
+        dataset: windows with states at both ends.
+        landing: where the jump ends.
+        dt: base step, ps.
+    """
+    ends = {
+        "step": (_step_landing, _reversed_step_landing),
+        "half_step": (_half_step_landing, _reversed_half_step_landing),
+    }[landing]
+    forwards, backwards = (end(dataset, dt) for end in ends)
+    x = np.stack((dataset.x_t, dataset.x_tk))
+    v = np.stack((dataset.v_t, -dataset.v_tk))
+    landed = [np.stack(pair) for pair in zip(forwards, backwards, strict=True)]
+    arrays: Mapping[str, np.ndarray] = {
+        "x": x,
+        "v": v,
+        "f": np.stack((dataset.f_t, dataset.f_tk)),
+        "dx": landed[0] - x,
+        "dv": landed[1] - v,
+        "force": np.stack((dataset.f_tk, dataset.f_t)),
+    }
+    return JumpWindows(
+        molecule=torch.from_numpy(np.asarray(dataset.molecule_id, dtype=np.int64)),
+        species=torch.from_numpy(np.asarray(dataset.atom_types, dtype=np.int64)),
+        masses=torch.from_numpy(np.asarray(dataset.masses, dtype=np.float32)),
+        **{name: torch.from_numpy(a.astype(np.float32)) for name, a in arrays.items()},
+    )
+
+
+State = tuple[Float[np.ndarray, "W N 3"], Float[np.ndarray, "W N 3"]]
+
+
+def _step_landing(dataset: Dataset, dt: float) -> State:
+    return dataset.x_tk.astype(np.float64), dataset.v_tk.astype(np.float64)
+
+
+def _half_step_landing(dataset: Dataset, dt: float) -> State:
+    v = dataset.v_tk_half.astype(np.float64)
+    return dataset.x_tk + 0.5 * dt * v, v
+
+
+def _reversed_step_landing(dataset: Dataset, dt: float) -> State:
+    return dataset.x_t.astype(np.float64), -dataset.v_t.astype(np.float64)
+
+
+def _reversed_half_step_landing(dataset: Dataset, dt: float) -> State:
+    v = np.zeros(dataset.x_t.shape, dtype=np.float64)
+    for row, species in enumerate(dataset.atom_types):
+        of = np.flatnonzero(dataset.molecule_id == row)
+        size = int(np.count_nonzero(species))
+        masses = dataset.masses[row, :size].astype(np.float64)
+        ends = (dataset.x_t, dataset.v_t, dataset.v_t_half)
+        x, start, half = (array[of, :size] for array in ends)
+        v[of, :size] = reversed_half_velocity(x, start, half, masses, dt)
+    return dataset.x_t + 0.5 * dt * v, v
