@@ -96,7 +96,7 @@ def window(
 
 
 def make_trajectory(
-    molecule: Molecule, seed: int, n_frames: int = 3000, n_windows: int = 6,
+    molecule: Molecule, seed: int, n_frames: int = 8000, n_windows: int = 6,
     temperature: float = 300.0, drift: float = 0.0, **record: object,
 ) -> Trajectory:  # fmt: skip
     """One side: a constant-temperature segment and NVE windows of 100 ps."""
@@ -163,7 +163,7 @@ def make_search(molecule: Molecule, seed: int, arrival: float, starts: int = 4) 
         record=trajectory_record(molecule=molecule.name, fingerprint=molecule.fingerprint),
     )  # fmt: skip
     away = times < arrivals
-    folded = POSITIONS * np.array([1.0, -1.0, 0.3]) + np.array([0.0, 0.0, 1.0]) * POSITIONS[:, :1]
+    folded = 0.3 * POSITIONS[::-1]
     extra = {
         "quenched_epot": np.where(away, 40.0, 0.0),
         "quenched_pos": np.where(away[:, None, None], folded, POSITIONS),

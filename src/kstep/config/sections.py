@@ -5,7 +5,7 @@ are what `kstep <stage> --help` prints, so they are the reference documentation 
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -60,7 +60,7 @@ class BurstConfig(Section):
     length_steps: Count = Field(48, description="base steps per burst (3 x the largest k)")
 
     @model_validator(mode="after")
-    def _whole_strides(self) -> Self:
+    def _whole_strides(self) -> "BurstConfig":
         if self.length_steps % self.stride_steps:
             raise ValueError("length_steps must be a multiple of stride_steps")
         return self
@@ -105,7 +105,7 @@ class MdConfig(Section):
         return self.dt_fs * 1e-3
 
     @model_validator(mode="after")
-    def _some_temperature(self) -> Self:
+    def _some_temperature(self) -> "MdConfig":
         if not self.temperatures:
             raise ValueError("temperature_K is an empty list")
         return self
@@ -187,7 +187,7 @@ class TrainConfig(Section):
     threads: int = Field(0, ge=0, description="CPU threads of torch; 0: one per core")
 
     @model_validator(mode="after")
-    def _decay(self) -> Self:
+    def _decay(self) -> "TrainConfig":
         if self.lr_min > self.lr:
             raise ValueError("lr_min must not exceed lr")
         return self
@@ -277,7 +277,7 @@ class EvalConfig(Section):
     seed: int = Field(42, description="seed of the bootstrap")
 
     @model_validator(mode="after")
-    def _some_bins(self) -> Self:
+    def _some_bins(self) -> "EvalConfig":
         if self.bin_nm > self.rdf_max_nm:
             raise ValueError("bin_nm must not exceed rdf_max_nm")
         return self
@@ -311,7 +311,7 @@ class Config(Section):
     grid: GridConfig = GridConfig()
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "Config":
         if self.prep.constraints != self.md.constraints:
             raise ValueError("md.constraints must equal prep.constraints")
         if self.prep.implicit_solvent != self.md.implicit_solvent:

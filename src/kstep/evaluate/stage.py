@@ -36,8 +36,9 @@ Curves = dict[str, np.ndarray]
 def run(config: Config, molecules: Sequence[Molecule]) -> Path:
     """Score all molecules that have a baseline and a hybrid trajectory.
 
-    Writes `<paths.run>/eval/metrics.json` and `curves.npz` beside it and returns the former;
-    does nothing when both are there and were made from the same files and settings.
+    Writes `<paths.run>/eval/metrics.json`, with `metrics.schema.json` that describes it and
+    `curves.npz` for the figures, and returns the first; does nothing when they are there and
+    were made from the same files and settings.
 
     Raises ArtifactError when no molecule has both, or a file is broken, foreign or too short.
     """
@@ -75,6 +76,7 @@ def run(config: Config, molecules: Sequence[Molecule]) -> Path:
         outcome=outcome,
         sentence=sentence,
     )
+    write_json(target.with_name("metrics.schema.json"), Metrics.model_json_schema())
     write_json(target, report.model_dump(mode="json", by_alias=True))
     return target
 

@@ -1,7 +1,7 @@
 """Phase-space states of several replicas, and the interface of a jump."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +12,7 @@ Replicas = Float[np.ndarray, "R N 3"]
 Landing = Literal["step", "half_step"]
 
 
+@runtime_checkable
 class Jump(Protocol):
     """Any map over k base steps: a trained network, or an oracle from `kstep.testing`.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -24,6 +24,7 @@ BLOCK_KEYS = (
 )
 
 
+@runtime_checkable
 class Temperature(Protocol):
     """What assembly needs to know of a block."""
 

@@ -1,7 +1,7 @@
 """What goes into a jump and what comes out, for several molecules at once."""
 
 from dataclasses import dataclass
-from typing import Self
+
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -31,7 +31,7 @@ class JumpBatch:
         """True where there is an atom."""
         return self.species > 0
 
-    def to(self, device: torch.device) -> Self:
+    def to(self, device: torch.device) -> "JumpBatch":
         """The same batch on another device."""
         return type(self)(
             **{name: tensor.to(device, non_blocking=True) for name, tensor in vars(self).items()}

@@ -24,6 +24,8 @@ ROUNDS = 2
 """Rounds of invariant message passing."""
 FILTERS = 8
 """Filters of a round: functions of distance that weigh a neighbour."""
+GAIN = 0.1
+"""Size of a layer's first update: a dozen neighbours add up in it, and layers compound."""
 
 
 class Invariants(nn.Module):
@@ -101,7 +103,8 @@ class OperatorLayer(nn.Module):
 
     def __init__(self, hidden: int, channels: int, operators: int, depth: int) -> None:
         super().__init__()
-        scale = 1.0 / math.sqrt(operators * channels * depth)
+        self.gain = GAIN / math.sqrt(depth)
+        scale = 1.0 / math.sqrt(operators * channels)
         self.mix = nn.Parameter(torch.randn(operators * channels, channels) * scale)
         self.source = nn.Parameter(torch.randn(SOURCES, channels) * scale)
         self.gate = nn.Sequential(
@@ -132,7 +135,7 @@ class OperatorLayer(nn.Module):
         stirred = stirred.view(n_batch, n_atoms, -1, 3, channels).transpose(2, 3)
         mixed = (pulled + stirred).flatten(3, 4) @ self.mix
         emitted = emitted.view(n_batch, n_atoms, 3, SOURCES) @ self.source
-        vec = vec + (mixed + emitted) * mobility
+        vec = vec + (mixed + emitted) * (mobility * self.gain)
         norms = vec.square().sum(2).add(1e-6).sqrt()
         gate: Tensor = self.gate(torch.cat((nodes, norms), dim=-1))
         return vec * (1.0 + gate[:, :, None, :])

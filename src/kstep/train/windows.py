@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ class WindowBatch:
     dv: Float[Tensor, "B N 3"]
     force: Float[Tensor, "B N 3"]
 
-    def to(self, device: torch.device) -> Self:
+    def to(self, device: torch.device) -> "WindowBatch":
         """The same batch on another device."""
         return type(self)(
             start=self.start.to(device),

@@ -24,7 +24,8 @@ def costs(molecule: MoleculeMetrics) -> Figure | None:
 
 def _parts(axes: Axes, cost: CostMetrics) -> None:
     total = sum(cost.parts.values())
-    colours = sns.color_palette("colorblind", len(_HATCHES))
+    # Shades of the hybrid's own colour: blue stays the baseline's.
+    colours = sns.light_palette(SIDE_COLOURS["hybrid"], len(_HATCHES) + 1, reverse=True)
     axes.bar(0, cost.s_per_ps.baseline * 1e3, color=SIDE_COLOURS["baseline"], width=0.6)
     bottom = 0.0
     ordered = sorted(cost.parts.items(), key=lambda item: -item[1])

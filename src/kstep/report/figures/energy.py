@@ -64,7 +64,14 @@ def drift_distributions(metrics: Metrics, margin: float) -> Figure | None:
     common = {"data": data, "x": "drift", "y": "molecule", "hue": "side", "hue_order": SIDES,
               "ax": axes, "orient": "h", "log_scale": True, "gap": 0.1}  # fmt: skip
     sns.violinplot(
-        **common, palette=SIDE_COLOURS, inner=None, cut=0, linewidth=0.8, alpha=0.35, legend=False
+        **common,
+        palette=SIDE_COLOURS,
+        inner=None,
+        cut=0,
+        density_norm="width",
+        linewidth=0.8,
+        alpha=0.35,
+        legend=False,
     )
     sns.boxplot(
         **common, width=0.35, fill=False, linewidth=1.0, fliersize=0, legend=False,

@@ -30,7 +30,7 @@ def coordinate_histograms(
         for panel, entry in zip(own, worst[kind], strict=False):
             _draw(panel, curves, entry, f"{kind} ({_UNITS[kind]})")
             if kind == "dihedral":
-                panel.set_xticks([-180, -90, 0, 90, 180])
+                panel.set_xticks([-180, 0, 180])
         own[0].set_ylabel(f"probability (1/{'nm' if kind == 'bond' else 'degree'})")
         for panel in own[len(worst[kind]) :]:
             panel.set_visible(False)
@@ -60,9 +60,7 @@ def pair_densities(molecule: MoleculeMetrics, curves: Mapping[str, np.ndarray]) 
     return figure
 
 
-def _draw(
-    axes: Axes, curves: Mapping[str, np.ndarray], entry: Divergence, xlabel: str
-) -> None:
+def _draw(axes: Axes, curves: Mapping[str, np.ndarray], entry: Divergence, xlabel: str) -> None:
     prefix = f"{entry.kind}/{entry.label}"
     for side in SIDES:
         step_line(axes, curves[f"{prefix}/edges"], curves[f"{prefix}/{side}"], side)

@@ -20,7 +20,7 @@ MARGIN_COLOUR = "#555555"
 WIDTH = 7.4
 """Inches: the text width of an A4 page."""
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.spines.top": False,

@@ -27,14 +27,14 @@ def temperatures(molecule: MoleculeMetrics, curves: Mapping[str, np.ndarray]) ->
         axes[1],
         elements,
         {side: [getattr(e.kinetic_energy, side) for e in elements] for side in SIDES},
-        "kinetic energy, NVT (kJ/mol per atom)",
+        "kinetic energy, NVT\n(kJ/mol per atom)",
     )
     if has_shares:
         shares = {
             side: [None if e.nve_share is None else getattr(e.nve_share, side) for e in elements]
             for side in SIDES
         }
-        label = "kinetic energy in NVE (share of the\nmean per atom)"
+        label = "kinetic energy, NVE\n(relative to the mean atom)"
         _by_element(axes[2], elements, shares, label)
     return figure
 

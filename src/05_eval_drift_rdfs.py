@@ -1,0 +1,3 @@
+from kstep.cli.main import entry
+
+entry("eval")

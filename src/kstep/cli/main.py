@@ -1,0 +1,73 @@
+"""The `kstep` command: parse, call the stage, say in one sentence what went wrong."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kstep import __version__
+from kstep.cli.commands import COMMANDS, Command
+from kstep.config import describe, load_config
+from kstep.errors import KstepError
+
+INTERRUPTED = 130
+DEFAULT_CONFIGS = Path("configs")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    command: Command = options.command
+    try:
+        sources = options.config or ([DEFAULT_CONFIGS] if DEFAULT_CONFIGS.is_dir() else [])
+        return command.run(load_config(sources, options.overrides))
+    except KstepError as error:
+        print(f"kstep: {error}", file=sys.stderr)
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        print(
+            f"kstep: `kstep {command.name}` needs the package {error.name}: "
+            f"install it with `pip install 'md-kstep[{command.extra}]'`.",
+            file=sys.stderr,
+        )
+        return KstepError.exit_code
+    except KeyboardInterrupt:
+        print(
+            "\nkstep: interrupted; finished work is kept, the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+
+
+def entry(*command: str) -> None:
+    """Entry point of the console script and of the step scripts in `src/`."""
+    sys.exit(main([*command, *sys.argv[1:]]))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kstep", description="Learned k-step molecular dynamics, with a verdict."
+    )
+    parser.add_argument("--version", action="version", version=f"kstep {__version__}")
+    subparsers = parser.add_subparsers(required=True, metavar="command")
+    for command in COMMANDS:
+        sub = subparsers.add_parser(
+            command.name,
+            help=command.summary,
+            description=command.summary,
+            epilog=f"settings and defaults:\n{describe(command.sections)}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.add_argument(
+            "--config",
+            type=Path,
+            action="append",
+            metavar="PATH",
+            help="folder of section files, or one file (md.yaml, ...); may be repeated; "
+            "default: ./configs where there is one",
+        )
+        sub.add_argument(
+            "overrides", nargs="*", metavar="section.key=value", help="settings to override"
+        )
+        sub.set_defaults(command=command)
+    return parser

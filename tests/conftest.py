@@ -1,0 +1,68 @@
+"""Executes every array annotation of kstep, and shares prepared molecules and true dynamics."""
+
+from jaxtyping import install_import_hook
+
+install_import_hook("kstep", "beartype.beartype")
+
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+
+from kstep.config import Config, load_config  # noqa: E402
+from kstep.molecule import Molecule, load_molecule  # noqa: E402
+
+PREPARED = Path(__file__).parent / "data" / "raw"
+"""Made by: kstep prep paths.data=tests/data prep.molecules=configs/quick/molecules.smi."""
+
+
+@pytest.fixture(scope="session")
+def phenol() -> Molecule:
+    return load_molecule(PREPARED / "phenol")
+
+
+@pytest.fixture(scope="session")
+def isobutanol() -> Molecule:
+    return load_molecule(PREPARED / "2-methylpropan-1-ol")
+
+
+@pytest.fixture(scope="session")
+def make_dynamics() -> Callable:
+    """A `TrueDynamics` of a molecule at a base step, with a Context of its own."""
+    from kstep.md.dynamics import TrueDynamics
+    from kstep.md.integrators import recording_velocity_verlet
+    from kstep.md.platforms import make_context
+    from kstep.md.systems import load_system
+
+    def make(molecule: Molecule, dt_ps: float = 0.002) -> TrueDynamics:
+        system = load_system(molecule, 1.0, "HBonds", "OBC2")
+        context = make_context(system, recording_velocity_verlet(dt_ps), "Reference")
+        return TrueDynamics(context, dt_ps, molecule.name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_sampler() -> Callable:
+    """A `Sampler` of a molecule under a configuration, on the Reference platform."""
+    from kstep.md.sampling import Sampler
+    from kstep.md.systems import load_system
+
+    def make(molecule: Molecule, config: Config | None = None) -> Sampler:
+        system = load_system(molecule, 1.0, "HBonds", "OBC2")
+        md = (config or load_config()).md
+        return Sampler(system, "Reference", md, molecule.name, lambda _: None)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def equilibrium(phenol: Molecule, make_sampler: Callable) -> tuple:
+    """(x, v) of phenol in equilibrium at 300 K."""
+    return make_sampler(phenol).equilibrate(phenol.positions, 300.0, 1)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Config:
+    """A configuration whose paths lie in a temporary folder."""
+    return load_config([], [f"paths.data={tmp_path / 'data'}", f"paths.run={tmp_path / 'run'}"])
