@@ -18,7 +18,7 @@ from typing import Final, Literal
 import numpy as np
 from jaxtyping import Int
 
-from kstep.artifacts import Record, read_json, write_json
+from kstep.artifacts import Record, hash_config, read_json, write_json
 from kstep.config import DatasetConfig
 from kstep.dataset.bursts import Source
 from kstep.dataset.windows import Dataset
@@ -99,7 +99,7 @@ def windows_of(dataset: Dataset, split: Split, kind: Kind) -> Int[np.ndarray, " 
     return np.flatnonzero(wanted)
 
 
-def make_splits(sources: Sequence[Source], config: DatasetConfig, record: Record) -> list[Split]:
+def make_splits(sources: Sequence[Source], config: DatasetConfig) -> list[Split]:
     """The three splits, which depend on the sources' names but not on their order.
 
     Raises ConfigError when the shares leave nothing to train on.
@@ -114,6 +114,11 @@ def make_splits(sources: Sequence[Source], config: DatasetConfig, record: Record
     unseen = {
         part: {name: list(range(len(by_name[name].frame))) for name in dealt[part]}
         for part in ("val", "test")
+    }
+    record: Record = {
+        "seed": config.seed,
+        "config_hash": hash_config(config),
+        "source_hashes": {source.molecule: source.hash for source in sources},
     }
     return [Split(part, seen[part], unseen.get(part, {}), record) for part in PARTS]
 

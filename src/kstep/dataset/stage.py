@@ -1,8 +1,11 @@
 """The stage: trajectories with bursts in, datasets and splits out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
+from kstep import __version__
 from kstep.artifacts import Record, hash_config, hash_file
 from kstep.config import Config, DatasetConfig
 from kstep.dataset.bursts import Source, survey
@@ -29,9 +32,7 @@ def run(config: Config, trajectories: Sequence[Path]) -> list[Path]:
     strides = sorted(set(config.dataset.k_steps))
     for k_steps in strides:
         _check_length(sources, k_steps)
-    provenance: Record = {"source_hashes": {source.molecule: source.hash for source in sources}}
-    splits = make_splits(sources, config.dataset, provenance)
-
+    splits = make_splits(sources, config.dataset)
     folder = config.paths.data
     paths = {k: folder / "datasets" / f"dataset_k{k}.npz" for k in strides}
     with progress("dataset", len(strides) * len(sources), "molecules") as bar:
@@ -41,9 +42,61 @@ def run(config: Config, trajectories: Sequence[Path]) -> list[Path]:
                 bar.update(len(sources))
             else:
                 cut_windows(sources, k_steps, record, lambda: bar.update(1)).save(path)
-    provenance["seed"] = config.dataset.seed
-    provenance["config_hash"] = hash_config(config.dataset)
-    provenance["dataset_hashes"] = {path.name: hash_file(path) for path in paths.values()}
+    hashes = {"dataset_hashes": {path.name: hash_file(path) for path in paths.values()}}
     for split in splits:
-        split.save(folder / "splits" / f"{split.name}.json")
+        complete = replace(split, record={**split.record, **hashes})
+        complete.save(folder / "splits" / f"{split.name}.json")
     return list(paths.values())
+
+
+def _check_agreement(sources: Sequence[Source]) -> None:
+    for first, second in pairwise(sources):
+        if first.molecule == second.molecule:
+            raise ArtifactError(
+                f"{first.path} and {second.path} are both of {first.molecule}: give each molecule "
+                "once."
+            )
+        if first.dt_ps != second.dt_ps:
+            raise ArtifactError(
+                f"{second.path} has base steps of {second.dt_ps} ps, {first.path} of "
+                f"{first.dt_ps} ps: delete one and run `kstep md` with one md.dt_fs."
+            )
+
+
+def _check_length(sources: Sequence[Source], k_steps: int) -> None:
+    for source in sources:
+        if k_steps % source.stride:
+            raise ArtifactError(
+                f"{source.path} has burst states every {source.stride} steps, which does not "
+                f"divide k = {k_steps}: take it out of dataset.k_steps, or delete the file and run "
+                "`kstep md` with another md.burst.stride_steps."
+            )
+        if k_steps > source.length:
+            raise ArtifactError(
+                f"{source.path} has bursts of {source.length} steps, too short for "
+                f"k = {k_steps}: take it out of dataset.k_steps, or delete the file and run "
+                "`kstep md` with a larger md.burst.length_steps."
+            )
+
+
+def _record(sources: Sequence[Source], k_steps: int, config: DatasetConfig) -> Record:
+    """What a dataset says of itself: of the windows of one k, whatever others are built."""
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "k_steps": k_steps,
+        "dt_ps": sources[0].dt_ps,
+        "molecules": [source.molecule for source in sources],
+        "fingerprints": {source.molecule: source.fingerprint for source in sources},
+        "temperatures_K": {source.molecule: list(source.temperatures) for source in sources},
+        "source_hashes": {source.molecule: source.hash for source in sources},
+        "config_hash": hash_config(config.model_copy(update={"k_steps": [k_steps]})),
+        "versions": {"kstep": __version__},
+    }
+
+
+def _is_current(path: Path, record: Record) -> bool:
+    try:
+        return load_dataset(path).record == record
+    except ArtifactError:  # absent, cut short, or of an older kstep
+        return False

@@ -99,11 +99,7 @@ def load_dataset(path: Path) -> Dataset:
     arrays, record = read_npz(path, SCHEMA, SCHEMA_VERSION, _ARRAYS)
     n_windows, n_rollouts = len(arrays["molecule_id"]), len(arrays["rollout_window"])
     n_atoms = arrays["atom_types"].shape[-1]
-    expected = dict.fromkeys(("molecule_id", "window_burst", "window_start"), (n_windows,))
-    expected |= {name: (len(record["molecules"]), n_atoms) for name in ("atom_types", "masses")}
-    for state, ends in _ENDS.items():
-        expected |= dict.fromkeys(ends, (n_windows, n_atoms, 3))
-        expected[f"rollout_{state}"] = (n_rollouts, ROLLOUT_JUMPS - 1, n_atoms, 3)
+    expected = _shapes(len(record["molecules"]), n_windows, n_rollouts, n_atoms)
     if any(arrays[name].shape != shape for name, shape in expected.items()):
         raise ArtifactError(
             f"{path} has arrays of different lengths: delete it and run `kstep dataset` again."
@@ -126,7 +122,7 @@ def reaches_rollout(source: Source, k_steps: int) -> bool:
 
 
 def cut_windows(
-    sources: Sequence[Source], k_steps: int, record: Record, advance: Callable[[], None]
+    sources: Sequence[Source], k_steps: int, record: Record, advance: Callable[[], object]
 ) -> Dataset:
     """All windows of k steps; one molecule's bursts are in memory at a time.
 
@@ -139,7 +135,8 @@ def cut_windows(
     n_windows = sum(len(s.frame) * n_starts(s, k_steps) for s in sources)
     n_rollouts = sum(len(s.frame) for s in sources if reaches_rollout(s, k_steps))
     n_atoms = max(len(source.numbers) for source in sources)
-    arrays = _allocate(len(sources), n_windows, n_rollouts, n_atoms)
+    shapes = _shapes(len(sources), n_windows, n_rollouts, n_atoms)
+    arrays = {name: np.zeros(shape, _dtype(name)) for name, shape in shapes.items()}
     window = rollout = 0
     for row, source in enumerate(sources):
         size = len(source.numbers)
@@ -160,20 +157,24 @@ def cut_windows(
     return Dataset(**arrays, record=record)
 
 
-def _allocate(
+def _shapes(
     n_molecules: int, n_windows: int, n_rollouts: int, n_atoms: int
-) -> dict[str, np.ndarray]:
+) -> dict[str, tuple[int, ...]]:
     per_window = ("molecule_id", "window_burst", "window_start")
-    arrays = {name: np.zeros(n_windows, np.int64) for name in per_window}
-    arrays["rollout_window"] = np.zeros(n_rollouts, np.int64)
-    arrays["atom_types"] = np.zeros((n_molecules, n_atoms), np.int64)
-    arrays["masses"] = np.zeros((n_molecules, n_atoms), np.float64)
-    for state, ends in _ENDS.items():
-        for name in ends:
-            arrays[name] = np.zeros((n_windows, n_atoms, 3), np.float32)
-        shape = (n_rollouts, ROLLOUT_JUMPS - 1, n_atoms, 3)
-        arrays[f"rollout_{state}"] = np.zeros(shape, np.float32)
-    return arrays
+    shapes: dict[str, tuple[int, ...]] = {name: (n_windows,) for name in per_window}
+    shapes["rollout_window"] = (n_rollouts,)
+    shapes["atom_types"] = shapes["masses"] = (n_molecules, n_atoms)
+    for state, (start, end) in _ENDS.items():
+        shapes[start] = shapes[end] = (n_windows, n_atoms, 3)
+        shapes[f"rollout_{state}"] = (n_rollouts, ROLLOUT_JUMPS - 1, n_atoms, 3)
+    return shapes
+
+
+def _dtype(name: str) -> type[np.generic]:
+    if name == "masses":
+        return np.float64
+    integer = name.startswith("window_") or name in ("rollout_window", "molecule_id", "atom_types")
+    return np.int64 if integer else np.float32
 
 
 def _fill_windows(

@@ -1,0 +1,64 @@
+"""The trials of the ablation, in the order in which they are tried."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kstep.config import Config, GridConfig
+
+STRIDES: tuple[Literal[4, 8, 12, 16], ...] = (4, 8, 12, 16)
+FIXED_CAPS_NM = {4: 0.01, 8: 0.02, 12: 0.03, 16: 0.04}
+"""Displacement caps of the original plan; `auto` takes them from the data instead."""
+FORCE_WEIGHT = 0.1
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training with its hybrid run and verdict.
+
+    Attributes:
+        k_steps: base steps per jump.
+        cap: largest displacement per jump, nm, or "auto" for the data's.
+        force_head: whether forces are predicted and matched too.
+    """
+
+    k_steps: Literal[4, 8, 12, 16]
+    cap: float | Literal["auto"]
+    force_head: bool = False
+
+    @property
+    def name(self) -> str:
+        """Identifier, also the name of its folder."""
+        cap = self.cap if self.cap == "auto" else f"cap{self.cap:g}"
+        return f"k{self.k_steps}-{cap}" + ("-force" if self.force_head else "")
+
+    def configure(self, config: Config) -> Config:
+        """The configuration of this trial, with a run folder of its own.
+
+        At k = 4 there are no momentum and centre-of-mass terms; the force head brings its
+        weight.
+        """
+        train = {
+            "k_steps": self.k_steps,
+            "lambda_com": 0.0 if self.k_steps == 4 else config.train.lambda_com,
+            "lambda_force": FORCE_WEIGHT if self.force_head else 0.0,
+        }
+        model = {"max_disp_nm": self.cap, "use_force_head": self.force_head}
+        return config.model_copy(
+            update={
+                "paths": config.paths.model_copy(update={"run": folder(config) / self.name}),
+                "train": config.train.model_copy(update=train),
+                "model": config.model.model_copy(update=model),
+            }
+        )
+
+
+def trials_of(k_steps: Literal[4, 8, 12, 16], config: GridConfig) -> list[Trial]:
+    """The trials at one k without force head: fixed cap first, then the data's."""
+    caps: dict[str, float | Literal["auto"]] = {"fixed": FIXED_CAPS_NM[k_steps], "auto": "auto"}
+    return [Trial(k_steps, caps[kind]) for kind in config.caps]
+
+
+def folder(config: Config) -> Path:
+    """Where the grid's runs and its table lie."""
+    return config.paths.run / "grid"

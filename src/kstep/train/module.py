@@ -1,0 +1,126 @@
+"""One training step: loss, optimiser, learning rate, running average of the weights."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from kstep.config import TrainConfig
+from kstep.model import JumpModel
+from kstep.train.objective import jump_loss
+from kstep.train.windows import WindowBatch
+
+AVERAGE_DECAY = 0.995
+"""The average forgets a step after about 200."""
+WARMUP = 0.02
+"""Share of the training over which the learning rate rises."""
+
+
+class Clock:
+    """Wall-clock time of a training, over all its restarts."""
+
+    def __init__(self) -> None:
+        self._before = 0.0
+        self._start = time.monotonic()
+
+    def minutes(self) -> float:
+        """Minutes trained so far."""
+        return (self._before + time.monotonic() - self._start) / 60.0
+
+    def set(self, minutes: float) -> None:
+        """Go on from `minutes`."""
+        self._before = 60.0 * minutes
+        self._start = time.monotonic()
+
+
+class JumpTraining(pl.LightningModule):
+    """Trains a jump model; validated and kept is `average`, not the weights of the last step.
+
+    The average is exponential with a decay that starts at 0.1 and grows to `AVERAGE_DECAY`.
+
+    Args:
+        model: the model, with fresh weights.
+        config: optimiser, loss weights, schedule.
+        total_batches: batches of the whole training, to which the decay is fitted unless
+            `config.max_minutes` is set.
+    """
+
+    def __init__(self, model: JumpModel, config: TrainConfig, total_batches: int) -> None:
+        super().__init__()
+        self.model = model
+        self.average = copy.deepcopy(model).requires_grad_(False)
+        self.settings = config
+        self.clock = Clock()
+        self._total_batches = total_batches
+        self.batches_done = 0
+        self.steps_done = 0
+
+    @property
+    def progress(self) -> float:
+        """Share of the training that is done."""
+        done = self.batches_done / self._total_batches
+        if self.settings.max_minutes is not None:
+            done = max(done, self.clock.minutes() / self.settings.max_minutes)
+        return min(done, 1.0)
+
+    def training_step(self, batch: WindowBatch, index: int) -> Mapping[str, Tensor]:
+        """The loss of one batch."""
+        loss = jump_loss(self.model(batch.start), batch, self.model.physics, self.settings)
+        return {"loss": loss.total, **loss.values()}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW, with weight decay on matrices only."""
+        parameters = list(self.model.parameters())
+        decayed = [value for value in parameters if value.ndim > 1]
+        others = [value for value in parameters if value.ndim <= 1]
+        groups = [
+            {"params": decayed, "weight_decay": self.settings.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self.settings.lr)
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Any,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Set the learning rate, step, and update the average."""
+        rate = learning_rate(self.progress, self.settings)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        self.steps_done += 1
+        decay = min(AVERAGE_DECAY, (1 + self.steps_done) / (10 + self.steps_done))
+        with torch.no_grad():
+            averages = list(self.average.parameters())
+            torch._foreach_lerp_(averages, list(self.model.parameters()), 1.0 - decay)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the counters and the clock."""
+        checkpoint["kstep_progress"] = {
+            "batches": self.batches_done,
+            "steps": self.steps_done,
+            "minutes": self.clock.minutes(),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from the counters and the clock."""
+        progress = checkpoint["kstep_progress"]
+        self.batches_done = progress["batches"]
+        self.steps_done = progress["steps"]
+        self.clock.set(progress["minutes"])
+
+
+def learning_rate(progress: float, config: TrainConfig) -> float:
+    """Linear warm-up, then half a cosine from `lr` to `lr_min`."""
+    if progress < WARMUP:
+        return config.lr * (0.05 + 0.95 * progress / WARMUP)
+    phase = (progress - WARMUP) / (1.0 - WARMUP)
+    return config.lr_min + (config.lr - config.lr_min) * 0.5 * (1.0 + math.cos(math.pi * phase))
