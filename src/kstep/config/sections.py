@@ -267,7 +267,10 @@ class EvalConfig(Section):
         0.05, description="accepted Jensen-Shannon divergence beyond the baseline's noise, nats"
     )
     max_temperature_error: Positive = Field(
-        0.05, description="accepted relative error of the temperature, whole and by element"
+        0.05, description="accepted relative error of the temperature in NVT"
+    )
+    max_element_error: Positive = Field(
+        0.1, description="accepted relative error of an element's kinetic energy in NVT"
     )
     max_share_error: Positive = Field(
         0.15,

@@ -35,7 +35,8 @@ def run(config: Config, trajectories: Sequence[Path]) -> list[Path]:
     splits = make_splits(sources, config.dataset)
     folder = config.paths.data
     paths = {k: folder / "datasets" / f"dataset_k{k}.npz" for k in strides}
-    with progress("dataset", len(strides) * len(sources), "molecules") as bar:
+    total = float(len(paths) * len(sources))
+    with progress("dataset", total, "molecules") as bar:
         for k_steps, path in paths.items():
             record = _record(sources, k_steps, config.dataset)
             if _is_current(path, record):

@@ -86,6 +86,8 @@ class Dataset:
 
 
 _ARRAYS = tuple(field.name for field in fields(Dataset) if field.name != "record")
+_PER_WINDOW = ("molecule_id", "window_burst", "window_start")
+_INTEGERS = (*_PER_WINDOW, "rollout_window", "atom_types")
 _ENDS = {"x": ("x_t", "x_tk"), "v": ("v_t", "v_tk"), "f": ("f_t", "f_tk"),
          "v_half": ("v_t_half", "v_tk_half")}  # fmt: skip
 
@@ -160,8 +162,7 @@ def cut_windows(
 def _shapes(
     n_molecules: int, n_windows: int, n_rollouts: int, n_atoms: int
 ) -> dict[str, tuple[int, ...]]:
-    per_window = ("molecule_id", "window_burst", "window_start")
-    shapes: dict[str, tuple[int, ...]] = {name: (n_windows,) for name in per_window}
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(_PER_WINDOW, (n_windows,))
     shapes["rollout_window"] = (n_rollouts,)
     shapes["atom_types"] = shapes["masses"] = (n_molecules, n_atoms)
     for state, (start, end) in _ENDS.items():
@@ -173,8 +174,7 @@ def _shapes(
 def _dtype(name: str) -> type[np.generic]:
     if name == "masses":
         return np.float64
-    integer = name.startswith("window_") or name in ("rollout_window", "molecule_id", "atom_types")
-    return np.int64 if integer else np.float32
+    return np.int64 if name in _INTEGERS else np.float32
 
 
 def _fill_windows(

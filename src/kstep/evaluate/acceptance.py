@@ -30,6 +30,9 @@ ACCEPTANCE_VERSION = 1
 MIN_WINDOWS = 3
 """NVE windows of each side below which the median drift means nothing."""
 
+MIN_ENTRIES = 10
+"""Entries of one side into a torsional well from which its population can be judged."""
+
 _BADNESS = [Outcome.ACCEPTED, Outcome.UNDECIDED, Outcome.REJECTED]
 
 
@@ -122,7 +125,7 @@ def judge_equipartition(temperature: TemperatureMetrics, config: EvalConfig) -> 
     name = "elements are equally warm"
     found: list[tuple[Outcome, str, str, Estimate]] = []
     for element in temperature.elements:
-        outcome = within(element.error, config.max_temperature_error)
+        outcome = within(element.error, config.max_element_error)
         found.append((outcome, element.element, "NVT", element.error))
         if element.nve_error is not None:
             outcome = within(element.nve_error, config.max_share_error)
@@ -132,7 +135,7 @@ def judge_equipartition(temperature: TemperatureMetrics, config: EvalConfig) -> 
     _, symbol, ensemble, error = max(
         (entry for entry in found if entry[0] is outcome), key=lambda entry: abs(entry[3].value)
     )
-    margin = config.max_temperature_error if ensemble == "NVT" else config.max_share_error
+    margin = config.max_element_error if ensemble == "NVT" else config.max_share_error
     sentence = (
         f"in {ensemble} the kinetic energy of {symbol} is off by {error.value:+.1%} (95 %: "
         f"{error.low:+.1%} to {error.high:+.1%}) of the baseline's, allowed ± {margin:.0%}"
@@ -143,14 +146,17 @@ def judge_equipartition(temperature: TemperatureMetrics, config: EvalConfig) -> 
 def judge_structure(structure: StructureMetrics, margin: float) -> Claim:
     """Jensen-Shannon divergences beyond the noise floor, nats."""
     name = "structure is right"
-    judged = [(judge_divergence(entry, margin), entry) for entry in structure.coordinates]
-    if not judged:
+    if not structure.coordinates:
         return Claim(
             name=name,
             outcome=Outcome.UNDECIDED,
             sentence="the molecule has no internal coordinate that is free to move",
         )
-    outcome = worst(entry[0] for entry in judged)
+    torsions_differ = any(_crossed_rarely(entry, margin) for entry in structure.coordinates)
+    judged = [
+        (judge_divergence(entry, margin, torsions_differ), entry) for entry in structure.coordinates
+    ]
+    outcome = worst(found for found, _ in judged)
     culprits = [entry for found, entry in judged if found is outcome]
     shown = max(culprits, key=lambda entry: entry.excess)
     count = f" (worst of {len(culprits)})" if outcome is not Outcome.ACCEPTED else ""
@@ -158,19 +164,43 @@ def judge_structure(structure: StructureMetrics, margin: float) -> Claim:
         f"the {shown.kind} {shown.label}{count} differs from the baseline by {shown.js:.2g} nats "
         f"against {shown.noise:.2g} of noise (95 %: {shown.noise_95:.2g}), allowed {margin:g} more"
     )
+    if shown.entries is not None and _crossed_rarely(shown, margin):
+        sentence += (
+            f", but the barrier is crossed too rarely to tell: the well was entered "
+            f"{shown.entries.baseline:.2g} times by the baseline and {shown.entries.hybrid:.2g} "
+            f"times by the hybrid, {MIN_ENTRIES} are needed"
+        )
     return Claim(name=name, outcome=outcome, sentence=sentence)
 
 
-def judge_divergence(divergence: Divergence, margin: float) -> Outcome:
+def judge_divergence(divergence: Divergence, margin: float, torsions_differ: bool) -> Outcome:
     """One coordinate: beyond the margin even after the largest likely noise, or within it.
 
-    Where the baseline's own noise is as large as the margin nothing is decided in favour.
+    Where the baseline's own noise is as large as the margin nothing is decided in favour. A
+    torsion that neither side crosses often is not held against the hybrid, nor are then the
+    distances (`torsions_differ`), which follow from the torsions.
     """
     if divergence.js - divergence.noise_95 > margin:
-        return Outcome.REJECTED
+        excused = _crossed_rarely(divergence, margin) or (
+            torsions_differ and divergence.kind == "distance"
+        )
+        return Outcome.UNDECIDED if excused else Outcome.REJECTED
     if divergence.excess <= margin and divergence.noise_95 <= margin:
         return Outcome.ACCEPTED
     return Outcome.UNDECIDED
+
+
+def _crossed_rarely(divergence: Divergence, margin: float) -> bool:
+    """Whether a difference may be chance because both sides hardly ever entered the well.
+
+    If one of them enters it often the other should too: then the difference stands.
+    """
+    entered = divergence.entries
+    return (
+        divergence.excess > margin
+        and entered is not None
+        and max(entered.baseline, entered.hybrid) < MIN_ENTRIES
+    )
 
 
 def overall(molecules: Sequence[MoleculeMetrics]) -> tuple[Outcome, str]:

@@ -119,6 +119,10 @@ class Divergence(Frozen):
     )
     noise_95: float = Field(description="95 % quantile of the same, nats")
     excess: float = Field(description="js - noise, nats")
+    entries: Pair[float] | None = Field(
+        description="dihedrals whose populations differ: how often each side entered the well "
+        "concerned (mean over members); few entries mean that nothing can be said"
+    )
 
 
 class StructureMetrics(Frozen):

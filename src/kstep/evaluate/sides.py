@@ -70,6 +70,11 @@ class Side:
         return np.concatenate(self.nvt)
 
     @property
+    def nvt_breaks(self) -> list[int]:
+        """Where in `nvt_frames` a new segment begins, the first left out."""
+        return np.cumsum([len(frames) for frames in self.nvt])[:-1].tolist()
+
+    @property
     def nvt_ps(self) -> float:
         """Simulated time of those frames, ps; the first frame ends the first interval."""
         return float(sum(self.trajectory.times[frames[-1]] for frames in self.nvt))

@@ -101,7 +101,7 @@ def score(
         curves |= {f"energy/{name}/{key}": array for key, array in traces.items()}
     energy = Pair[EnergyMetrics](baseline=energies[0], hybrid=energies[1])
     temperature, histograms = compare_temperatures(molecule, baseline, hybrid, temperature_K)
-    samples = [Sample(s.trajectory.pos[s.nvt_frames], s.nvt_ps) for s in sides]
+    samples = [Sample(s.trajectory.pos[s.nvt_frames], s.nvt_breaks, s.nvt_ps) for s in sides]
     structure, distributions = compare_structures(config.eval, molecule, *samples)
     timing = load_timing(files.timing) if files.timing.is_file() else None
     record = hybrid.trajectory.record

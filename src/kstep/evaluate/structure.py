@@ -7,7 +7,6 @@ atoms and per volume of that shell (nm⁻³), so that its integral over space is
 
 from dataclasses import dataclass
 
-import mdtraj
 import numpy as np
 from jaxtyping import Float
 
@@ -21,6 +20,7 @@ from kstep.evaluate.coordinates import (
 )
 from kstep.evaluate.divergence import BLOCKS, jensen_shannon, kullback_leibler, noise_floor
 from kstep.evaluate.metrics import Divergence, Pair, StructureMetrics
+from kstep.evaluate.wells import rarest_difference
 from kstep.molecule import Molecule
 
 Curves = dict[str, np.ndarray]
@@ -32,10 +32,12 @@ class Sample:
 
     Attributes:
         positions: nm [T, N, 3], in order of time.
+        breaks: where a new segment begins, frames from the start.
         length_ps: the simulated time they stand for, ps.
     """
 
     positions: Float[np.ndarray, "T N 3"]
+    breaks: list[int]
     length_ps: float
 
 
@@ -47,12 +49,13 @@ def compare_structures(
     Curves are named `<kind>/<label>/{edges,baseline,hybrid}`: bin edges (nm or degrees) and
     densities (1/nm, 1/degree; nm⁻³ for distances).
     """
-    frames = as_mdtraj(molecule, baseline.positions), as_mdtraj(molecule, hybrid.positions)
-    lengths = baseline.length_ps, hybrid.length_ps
+    samples = (baseline, hybrid)
+    frames = [as_mdtraj(molecule, sample.positions) for sample in samples]
     divergences: list[Divergence] = []
     curves: Curves = {}
     for coordinates in [*coordinate_classes(molecule), *heavy_pair_classes(molecule)]:
-        divergence, histograms = _compare(config, coordinates, frames, lengths)
+        found = [values(side, coordinates) for side in frames]
+        divergence, histograms = _compare(config, coordinates, samples, found)
         divergences.append(divergence)
         prefix = f"{coordinates.kind}/{coordinates.label}"
         curves |= {f"{prefix}/{name}": array for name, array in histograms.items()}
@@ -66,16 +69,23 @@ def compare_structures(
 def _compare(
     config: EvalConfig,
     coordinates: CoordinateClass,
-    frames: tuple[mdtraj.Trajectory, mdtraj.Trajectory],
-    lengths: tuple[float, float],
+    samples: tuple[Sample, Sample],
+    found: list[Float[np.ndarray, "_ members"]],
 ) -> tuple[Divergence, Curves]:
-    baseline, hybrid = (values(side, coordinates) for side in frames)
+    baseline, hybrid = found
     edges = bin_edges(config, coordinates.kind, baseline, hybrid)
     blocks = np.stack([counts(block, edges) for block in np.array_split(baseline, BLOCKS)])
     baseline_counts, hybrid_counts = blocks.sum(axis=0), counts(hybrid, edges)
     js = jensen_shannon(baseline_counts, hybrid_counts)
-    noise, noise_95 = noise_floor(blocks, *lengths)
+    noise, noise_95 = noise_floor(blocks, *(sample.length_ps for sample in samples))
     circular = coordinates.kind == "dihedral"
+    entered = (
+        rarest_difference(
+            np.split(baseline, samples[0].breaks), np.split(hybrid, samples[1].breaks), edges
+        )
+        if circular
+        else None
+    )
     divergence = Divergence(
         label=coordinates.label,
         kind=coordinates.kind,
@@ -88,6 +98,7 @@ def _compare(
         noise=noise,
         noise_95=noise_95,
         excess=js - noise,
+        entries=None if entered is None else Pair(baseline=entered[0], hybrid=entered[1]),
     )
     density = pair_density if coordinates.kind == "distance" else line_density
     return divergence, {

@@ -58,7 +58,7 @@ def run(config: Config, smiles_list: Path) -> Prepared:
     entries = read_smiles_list(smiles_list)
     requests, failures = _check(entries, config)
     molecules: list[Molecule] = []
-    with progress("prep", len(requests), "molecules") as bar:
+    with progress("prep", float(len(requests)), "molecules") as bar:
         for request in requests:
             try:
                 molecules.append(_prepare(request, raw / request.name, config))

@@ -127,13 +127,16 @@ def structure_table(molecule: MoleculeMetrics) -> Table:
             *(NONE if entry.mean is None else f"{getattr(entry.mean, s):.4g}" for s in SIDES),
             *(f"{value:.4f}" for value in (entry.kl, entry.js, entry.noise, entry.noise_95)),
             f"{entry.excess:+.4f}",
+            NONE
+            if entry.entries is None
+            else f"{entry.entries.baseline:.3g} / {entry.entries.hybrid:.3g}",
         ]
         for entry in entries[:WORST_SHOWN]
     ]
     headings = [
         "coordinate", "pooled", "mean, baseline (nm or degrees)", "mean, hybrid (nm or degrees)",
         "KL (nats)", "JS (nats)", "noise floor (nats)", "noise, 95 % (nats)",
-        "JS beyond noise (nats)",
+        "JS beyond noise (nats)", "entries into the well that differs, baseline / hybrid",
     ]  # fmt: skip
     caption = (
         f"The {len(rows)} of {len(entries)} coordinate classes that differ most; "

@@ -62,7 +62,7 @@ def drift_distributions(metrics: Metrics, margin: float) -> Figure | None:
     figure = Figure(figsize=(WIDTH, 1.6 + 0.6 * len(metrics.molecules)))
     axes = figure.subplots()
     common = {"data": data, "x": "drift", "y": "molecule", "hue": "side", "hue_order": SIDES,
-              "ax": axes, "orient": "h", "log_scale": True, "gap": 0.1}  # fmt: skip
+              "ax": axes, "orient": "h", "log_scale": True}  # fmt: skip
     sns.violinplot(
         **common,
         palette=SIDE_COLOURS,
@@ -74,7 +74,7 @@ def drift_distributions(metrics: Metrics, margin: float) -> Figure | None:
         legend=False,
     )
     sns.boxplot(
-        **common, width=0.35, fill=False, linewidth=1.0, fliersize=0, legend=False,
+        **common, gap=0.65, fill=False, linewidth=1.0, fliersize=0, legend=False,
         palette=SIDE_COLOURS,
     )  # fmt: skip
     sns.stripplot(

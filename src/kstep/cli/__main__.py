@@ -1,0 +1,5 @@
+"""`python -m kstep.cli` is `kstep`."""
+
+from kstep.cli.main import entry
+
+entry()

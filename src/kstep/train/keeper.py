@@ -1,0 +1,164 @@
+"""What happens between training steps: validate, keep the best, checkpoint, stop, report."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Never
+
+import pytorch_lightning as pl
+
+from jaxtyping import Int
+from torch import Tensor
+from tqdm import tqdm
+
+from kstep.artifacts import Record
+from kstep.dataset import Dataset
+from kstep.model import save_jump
+from kstep.train.history import read_rows, write_rows
+from kstep.train.module import JumpTraining
+from kstep.train.scores import rollout_rmsd, score
+from kstep.train.windows import JumpWindows, WindowBatch
+
+VALIDATION_WINDOWS = 4096
+"""Validations during training use at most this many windows of each kind, evenly spaced."""
+
+
+class Keeper(pl.Callback):
+    """Watches a training and keeps what is worth keeping.
+
+    Every validation scores the averaged weights on the held-out windows of seen and of unseen
+    molecules; the mean of the two losses decides what is best and when to stop.
+
+    Args:
+        folder: where best.ckpt, last.ckpt and metrics.csv go.
+        dataset: for the rollouts.
+        windows: the same data as windows.
+        held_out: window indices by kind (`seen`, `unseen`); kinds without windows left out.
+        record: provenance to store in best.ckpt.
+        bar: progress, in batches or minutes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        dataset: Dataset,
+        windows: JumpWindows,
+        held_out: Mapping[str, Int[Tensor, " W"]],
+        record: Record,
+        bar: "tqdm[Never]",
+    ) -> None:
+        self._folder = folder
+        self._dataset = dataset
+        self._windows = windows
+        self._held_out = {kind: _spread(chosen) for kind, chosen in held_out.items()}
+        self._record = record
+        self._bar = bar
+        self._rows: list[Mapping[str, Any]] = []
+        self._running: dict[str, Tensor] = {}
+        self._since = 0
+        self.best = float("inf")
+        self.best_batch = 0
+        self._stale = 0
+        self._checkpoint_due = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """What must survive a restart."""
+        return {
+            "best": self.best,
+            "best_batch": self.best_batch,
+            "stale": self._stale,
+            "running": self._running,
+            "since": self._since,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up after a restart."""
+        self.best, self.best_batch = state_dict["best"], state_dict["best_batch"]
+        self._stale = state_dict["stale"]
+        self._running, self._since = state_dict["running"], state_dict["since"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take up the history."""
+        training = _training(pl_module)
+        self._rows = list(read_rows(self._folder / "metrics.csv", training.batches_done))
+        self._show(training)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: WindowBatch,
+        batch_idx: int,
+    ) -> None:
+        """Count, and do what is due."""
+        training = _training(pl_module)
+        training.batches_done += 1
+        self._since += 1
+        for name, value in outputs.items():
+            self._running[name] = self._running.get(name, 0.0) + value.detach()
+        settings = training.settings
+        done = training.batches_done
+        finished = training.progress >= 1.0
+        if done % settings.val_every_steps == 0 or finished:
+            self._validate(trainer, training)
+            self._checkpoint_due = True
+        self._checkpoint_due |= done % settings.checkpoint_every_steps == 0
+        # Between optimiser steps only: half-accumulated gradients are not in a checkpoint.
+        if self._checkpoint_due and done % settings.grad_accum == 0:
+            save_last(trainer, self._folder / "last.ckpt")
+            self._checkpoint_due = False
+        if finished or self._stale >= settings.patience:
+            trainer.should_stop = True
+        self._show(training)
+
+    def _validate(self, trainer: pl.Trainer, training: JumpTraining) -> None:
+        model = training.average.eval()
+        row: dict[str, Any] = {"batch": training.batches_done, "step": training.steps_done}
+        row["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+        row |= {f"train_{name}": float(v) / self._since for name, v in self._running.items()}
+        self._running, self._since = {}, 0
+        losses = []
+        for kind, chosen in self._held_out.items():
+            relative = score(model, self._windows, chosen).all
+            losses.append(relative.loss(training.settings.lambda_vel))
+            row |= {f"{kind}_rel_dx": relative.rel_dx, f"{kind}_rel_dv": relative.rel_dv}
+            for jumps, rmsd in enumerate(rollout_rmsd(model, self._dataset, chosen), start=1):
+                row[f"{kind}_rollout_rmsd_nm_{jumps}"] = rmsd
+        row["val_loss"] = sum(losses) / len(losses)
+        self._rows.append(row)
+        write_rows(self._folder / "metrics.csv", self._rows)
+        for tracker in trainer.loggers:
+            numbers = {name: value for name, value in row.items() if name != "batch"}
+            tracker.log_metrics(numbers, step=training.batches_done)
+        if row["val_loss"] < self.best:
+            self.best, self.best_batch, self._stale = row["val_loss"], training.batches_done, 0
+            record = {**self._record, "batch": self.best_batch, "val_loss": self.best}
+            save_jump(self._folder / "best.ckpt", model, record)
+        else:
+            self._stale += 1
+        self._bar.set_postfix_str(
+            ", ".join(
+                f"{kind} Δx {row[f'{kind}_rel_dx']:.3f} Δv {row[f'{kind}_rel_dv']:.3f}"
+                for kind in self._held_out
+            )
+        )
+
+    def _show(self, training: JumpTraining) -> None:
+        self._bar.update(100.0 * training.progress - self._bar.n)
+
+
+def save_last(trainer: pl.Trainer, path: Path) -> None:
+    """Write Lightning's checkpoint so that it exists either whole or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    trainer.save_checkpoint(temporary)
+    temporary.replace(path)
+
+
+def _training(module: pl.LightningModule) -> JumpTraining:
+    assert isinstance(module, JumpTraining)
+    return module
+
+
+def _spread(chosen: Int[Tensor, " W"]) -> Int[Tensor, " V"]:
+    stride = max(1, len(chosen) // VALIDATION_WINDOWS)
+    return chosen[::stride]

@@ -1,0 +1,85 @@
+"""Settings: the issue's defaults, unknown keys refused, one sentence for each mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from kstep.config import Config, describe, load_config
+from kstep.errors import ConfigError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def test_the_shipped_files_hold_the_defaults():
+    """Every key of configs/ at its default, so that the files document the program."""
+    config = load_config([CONFIGS])
+    assert config.model_dump() == load_config().model_dump()
+
+
+def test_the_quick_files_are_valid():
+    assert load_config([CONFIGS / "quick"]).train.max_minutes is not None
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("md.foo=1", "md.foo is not a setting"),
+        ("nonsense.foo=1", "nonsense is not a setting"),
+        ("md.dt_fs=-1", "md.dt_fs is wrong: input should be greater than 0, but -1 was given"),
+        ("md.dt_fs=8", "md.dt_fs is wrong"),
+        ("md.length_ns=long", "md.length_ns is wrong.*'long' was given"),
+        ("md.temperature_K=[]", "temperature_K is an empty list"),
+        ("train.k_steps=5", "train.k_steps is wrong"),
+        ("train.lr_min=1", "lr_min must not exceed lr"),
+        ("md.burst.length_steps=47", "must be a multiple of stride_steps"),
+        ("md.constraints=None", "md.constraints must equal prep.constraints"),
+        ("hybrid.corrector=none", "train.landing must be half_step"),
+        ("md.length_ns", "is not an override"),
+        ("length_ns=1", "is not an override"),
+        ("md.length_ns=[", "not valid YAML"),
+        ("md.length_ns=.inf", "md.length_ns is wrong"),
+    ],
+)
+def test_wrong_overrides_are_one_sentence(override, sentence):
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        load_config([], [override])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_fault_in_a_file_names_the_file(tmp_path):
+    path = tmp_path / "md.yaml"
+    path.write_text("dt_fs: fast\n")
+    with pytest.raises(ConfigError, match=r"md.dt_fs \(in .*md.yaml\) is wrong"):
+        load_config([path])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [("a: [", "not valid YAML at line"), ("- 1", "must hold 'key: value' lines")],
+)
+def test_files_that_are_no_mappings_are_refused(tmp_path, content, sentence):
+    path = tmp_path / "md.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=sentence):
+        load_config([path])
+
+
+def test_missing_sources_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_config([tmp_path / "none.yaml"])
+    with pytest.raises(ConfigError, match="holds no section file"):
+        load_config([tmp_path])
+
+
+def test_later_sources_and_overrides_win(tmp_path):
+    (tmp_path / "md.yaml").write_text("dt_fs: 1.0\nburst: {count: 7}\n")
+    (tmp_path / "all.yaml").write_text("md: {dt_fs: 1.5}\n")
+    config = load_config([tmp_path, tmp_path / "all.yaml"], ["md.burst.length_steps=24"])
+    assert (config.md.dt_fs, config.md.burst.count, config.md.burst.length_steps) == (1.5, 7, 24)
+
+
+def test_the_reference_names_every_setting():
+    text = describe(Config.model_fields)
+    for section, field in Config.model_fields.items():
+        for key in field.annotation.model_fields:
+            assert f"{section}.{key}" in text
