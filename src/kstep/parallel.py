@@ -48,7 +48,7 @@ def run_parallel(
     with progress(label, sum(totals), unit) as bar:
 
         def advance(amount: float) -> None:
-            bar.update(min(amount, bar.total - bar.n))
+            bar.update(min(amount, sum(totals) - bar.n))
 
         if count <= 1:
             return _collect({name: _attempt(task, advance) for name, task in tasks.items()})

@@ -79,7 +79,7 @@ def test_reversed_windows_retrace_the_path(windows: Dataset) -> None:
         windows.x_tk.astype(np.float64), -windows.v_tk.astype(np.float64), K + 1
     )
     np.testing.assert_allclose(back_x[K], windows.x_t, atol=1e-6)
-    np.testing.assert_allclose(back_v[K], -windows.v_t, atol=1e-5)
+    np.testing.assert_allclose(back_v[K], -windows.v_t, atol=1e-4)  # stored as float32
     reversed_half = (back_x[K + 1] - back_x[K]) / DT_PS
     derived = windows.v_t_half.astype(np.float64) - 2.0 * windows.v_t
     # The division by dt makes 1e-4 nm/ps of the rounding of x.

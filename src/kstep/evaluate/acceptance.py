@@ -1,7 +1,7 @@
 """The acceptance rule: when a hybrid counts as right, wrong, or not yet known.
 
 The rule is an equivalence test. "No significant difference" from little data proves nothing, so
-each claim has a margin, and its 95 % interval decides: wholly inside the margin is *accepted*,
+each claim has a margin, and its 95% interval decides: wholly inside the margin is *accepted*,
 wholly outside is *rejected*, anything else is *not enough data*. Divergences are judged by what
 exceeds the baseline's own noise floor. A molecule gets the worst of its claims, a run the worst
 of its molecules. Cost is reported, never judged: a fast wrong answer is wrong.
@@ -30,8 +30,8 @@ ACCEPTANCE_VERSION = 1
 MIN_WINDOWS = 3
 """NVE windows of each side below which the median drift means nothing."""
 
-MIN_ENTRIES = 10
-"""Entries of one side into a torsional well from which its population can be judged."""
+MIN_CROSSINGS = 20
+"""Crossings of a torsional well's rim by one side from which its population can be judged."""
 
 _BADNESS = [Outcome.ACCEPTED, Outcome.UNDECIDED, Outcome.REJECTED]
 
@@ -92,7 +92,7 @@ def judge_energy(energy: Pair[EnergyMetrics], margin: float) -> Claim:
         Outcome.UNDECIDED: "not surely below the allowed",
     }[outcome]
     sentence = (
-        f"in NVE the energy drifts by {ours.value:.2g} kJ/mol/ps per atom (95 %: {ours.low:.2g} to "
+        f"in NVE the energy drifts by {ours.value:.2g} kJ/mol/ps per atom (95%: {ours.low:.2g} to "
         f"{ours.high:.2g}; baseline {reference.value:.2g}), {said} {margin:g}"
     )
     return Claim(name=name, outcome=outcome, sentence=sentence)
@@ -110,7 +110,7 @@ def judge_temperature(temperature: TemperatureMetrics, margin: float) -> Claim:
         )
     ours = temperature.mean_K.hybrid
     sentence = (
-        f"in NVT the temperature is {ours.value:.0f} K (95 %: {ours.low:.0f} to {ours.high:.0f}) "
+        f"in NVT the temperature is {ours.value:.0f} K (95%: {ours.low:.0f} to {ours.high:.0f}) "
         f"for a target of {temperature.target_K:.0f} K ± {margin:.0%}"
     )
     return Claim(name=name, outcome=within(temperature.error.hybrid, margin), sentence=sentence)
@@ -137,7 +137,7 @@ def judge_equipartition(temperature: TemperatureMetrics, config: EvalConfig) -> 
     )
     margin = config.max_element_error if ensemble == "NVT" else config.max_share_error
     sentence = (
-        f"in {ensemble} the kinetic energy of {symbol} is off by {error.value:+.1%} (95 %: "
+        f"in {ensemble} the kinetic energy of {symbol} is off by {error.value:+.1%} (95%: "
         f"{error.low:+.1%} to {error.high:+.1%}) of the baseline's, allowed ± {margin:.0%}"
     )
     return Claim(name=name, outcome=outcome, sentence=sentence)
@@ -162,13 +162,12 @@ def judge_structure(structure: StructureMetrics, margin: float) -> Claim:
     count = f" (worst of {len(culprits)})" if outcome is not Outcome.ACCEPTED else ""
     sentence = (
         f"the {shown.kind} {shown.label}{count} differs from the baseline by {shown.js:.2g} nats "
-        f"against {shown.noise:.2g} of noise (95 %: {shown.noise_95:.2g}), allowed {margin:g} more"
+        f"against {shown.noise:.2g} of noise (95%: {shown.noise_95:.2g}), allowed {margin:g} more"
     )
-    if shown.entries is not None and _crossed_rarely(shown, margin):
+    if shown.crossings is not None and _crossed_rarely(shown, margin):
         sentence += (
-            f", but the barrier is crossed too rarely to tell: the well was entered "
-            f"{shown.entries.baseline:.2g} times by the baseline and {shown.entries.hybrid:.2g} "
-            f"times by the hybrid, {MIN_ENTRIES} are needed"
+            f", but the barrier is crossed too rarely to tell: {shown.crossings.baseline:.3g} "
+            f"times by the baseline, {shown.crossings.hybrid:.3g} by the hybrid, {MIN_CROSSINGS} needed"
         )
     return Claim(name=name, outcome=outcome, sentence=sentence)
 
@@ -191,15 +190,15 @@ def judge_divergence(divergence: Divergence, margin: float, torsions_differ: boo
 
 
 def _crossed_rarely(divergence: Divergence, margin: float) -> bool:
-    """Whether a difference may be chance because both sides hardly ever entered the well.
+    """Whether a difference may be chance because both sides hardly ever cross the barrier.
 
-    If one of them enters it often the other should too: then the difference stands.
+    If one of them crosses it often the other should too: then the difference stands.
     """
-    entered = divergence.entries
+    crossed = divergence.crossings
     return (
         divergence.excess > margin
-        and entered is not None
-        and max(entered.baseline, entered.hybrid) < MIN_ENTRIES
+        and crossed is not None
+        and max(crossed.baseline, crossed.hybrid) < MIN_CROSSINGS
     )
 
 

@@ -88,7 +88,7 @@ def first_arrivals(
     )
 
 
-def _median(values: Sequence[float | None]) -> float | None:
+def _median(values: Sequence[int | float | None]) -> float | None:
     """Median with starts that never arrived counted as later than all others."""
     median = float(np.median([np.inf if value is None else value for value in values]))
     return median if np.isfinite(median) else None

@@ -66,7 +66,7 @@ def heavy_pair_classes(molecule: Molecule) -> list[CoordinateClass]:
 
 def symbol(number: int) -> str:
     """Element symbol of an atomic number."""
-    return SYMBOLS.get(int(number), f"element {number}")
+    return SYMBOLS.get(number, f"element {number}")
 
 
 def _angles(adjacent: list[list[int]]) -> Iterator[tuple[int, ...]]:
@@ -102,7 +102,7 @@ def _pooled(
         forward = tuple(classes[atom] for atom in atoms)
         groups[min(forward, forward[::-1])].append(atoms)
     for members in groups.values():
-        label = "–".join(f"{symbol(molecule.numbers[a])}{a + 1}" for a in members[0])
+        label = "–".join(f"{symbol(int(molecule.numbers[a]))}{a + 1}" for a in members[0])
         yield CoordinateClass(kind, label, np.array(members, dtype=np.int64))
 
 

@@ -41,7 +41,7 @@ def jensen_shannon(p_counts: Counts, q_counts: Counts) -> float:
 def noise_floor(
     blocks: Float[np.ndarray, "blocks bins"], baseline_ps: float, hybrid_ps: float
 ) -> tuple[float, float]:
-    """JS that two runs of these lengths show when nothing is wrong: mean and 95 % quantile.
+    """JS that two runs of these lengths show when nothing is wrong: mean and 95% quantile.
 
     By chance JS grows as 1/T₁ + 1/T₂ with the lengths T of the two samples; for halves of the
     baseline this is 4/T_b, hence the factor.

@@ -1,7 +1,7 @@
 """The schema of `metrics.json`: every number the evaluation finds, with its meaning and unit.
 
 `describe_metrics` prints it; `Metrics.model_json_schema()` gives it as JSON schema. Intervals
-are 95 % confidence intervals. A number that the data cannot give is null.
+are 95% confidence intervals. A number that the data cannot give is null.
 """
 
 from collections.abc import Iterator
@@ -42,11 +42,11 @@ class Pair(Frozen, Generic[T]):
 
 
 class Estimate(Frozen):
-    """A number with its 95 % confidence interval."""
+    """A number with its 95% confidence interval."""
 
     value: float = Field(description="estimate")
-    low: float = Field(description="lower end of the 95 % interval")
-    high: float = Field(description="upper end of the 95 % interval")
+    low: float = Field(description="lower end of the 95% interval")
+    high: float = Field(description="upper end of the 95% interval")
 
 
 class WindowDrift(Frozen):
@@ -66,8 +66,8 @@ class EnergyMetrics(Frozen):
     median_drift: float | None = Field(
         description="median over windows of the signed drift, kJ/mol/ps per atom"
     )
-    lower_quartile: float | None = Field(description="25 % quantile of the signed drift")
-    upper_quartile: float | None = Field(description="75 % quantile of the signed drift")
+    lower_quartile: float | None = Field(description="25% quantile of the signed drift")
+    upper_quartile: float | None = Field(description="75% quantile of the signed drift")
     median_drift_meV: float | None = Field(description="median signed drift, meV/ps per atom")
     size: Estimate | None = Field(
         description="median over windows of |drift|, kJ/mol/ps per atom; interval: bootstrap"
@@ -117,11 +117,11 @@ class Divergence(Frozen):
     noise: float = Field(
         description="mean JS of two halves of the baseline, scaled to the lengths compared, nats"
     )
-    noise_95: float = Field(description="95 % quantile of the same, nats")
+    noise_95: float = Field(description="95% quantile of the same, nats")
     excess: float = Field(description="js - noise, nats")
-    entries: Pair[float] | None = Field(
-        description="dihedrals whose populations differ: how often each side entered the well "
-        "concerned (mean over members); few entries mean that nothing can be said"
+    crossings: Pair[float] | None = Field(
+        description="dihedrals whose populations differ: how often each side came into the well "
+        "concerned or left it (mean over members); from few crossings nothing can be said"
     )
 
 

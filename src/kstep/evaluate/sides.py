@@ -72,7 +72,7 @@ class Side:
     @property
     def nvt_breaks(self) -> list[int]:
         """Where in `nvt_frames` a new segment begins, the first left out."""
-        return np.cumsum([len(frames) for frames in self.nvt])[:-1].tolist()
+        return [int(end) for end in np.cumsum([len(frames) for frames in self.nvt])[:-1]]
 
     @property
     def nvt_ps(self) -> float:

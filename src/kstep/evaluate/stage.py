@@ -54,7 +54,7 @@ def run(config: Config, molecules: Sequence[Molecule]) -> Path:
     results: list[MoleculeMetrics] = []
     provenance: dict[str, Pair[dict[str, object]]] = {}
     curves: Curves = {}
-    with progress("eval", len(scored), "molecules") as bar:
+    with progress("eval", float(len(scored)), "molecules") as bar:
         for molecule in scored:
             metrics, records, own = score(config, molecule)
             results.append(metrics)

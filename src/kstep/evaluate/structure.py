@@ -79,7 +79,7 @@ def _compare(
     js = jensen_shannon(baseline_counts, hybrid_counts)
     noise, noise_95 = noise_floor(blocks, *(sample.length_ps for sample in samples))
     circular = coordinates.kind == "dihedral"
-    entered = (
+    crossed = (
         rarest_difference(
             np.split(baseline, samples[0].breaks), np.split(hybrid, samples[1].breaks), edges
         )
@@ -98,7 +98,7 @@ def _compare(
         noise=noise,
         noise_95=noise_95,
         excess=js - noise,
-        entries=None if entered is None else Pair(baseline=entered[0], hybrid=entered[1]),
+        crossings=None if crossed is None else Pair(baseline=crossed[0], hybrid=crossed[1]),
     )
     density = pair_density if coordinates.kind == "distance" else line_density
     return divergence, {

@@ -1,8 +1,8 @@
-"""Torsional wells: how often a run enters them, so that rare events are not taken for errors.
+"""Torsional wells: how often a run crosses their rims, so that no rare event passes for an error.
 
 Two faultless runs that cross a barrier twice each have very different dihedral distributions,
 and neither of them shows in its own blocks how uncertain it is. Whether a difference of
-populations can be judged is a matter of how often the well concerned was entered.
+populations can be judged is a matter of how often the rim of the well concerned was crossed.
 """
 
 from collections.abc import Sequence
@@ -51,20 +51,19 @@ def _middle_of_widest_gap(inside: np.ndarray) -> int:
     return int((edges[widest] + widths[widest] // 2 - 1) % n_bins)
 
 
-def entries(states: Sequence[Int[np.ndarray, "_ members"]], well: int) -> float:
-    """Times a run came into a well from another one, mean over pooled members.
+def crossings(states: Sequence[Int[np.ndarray, "_ members"]], well: int) -> float:
+    """Times a run came into a well or left it for another, mean over pooled members.
 
     Args:
         states: well of every frame of every segment, -1 on a barrier (which is no visit).
         well: the well.
     """
-    n_members = states[0].shape[1]
     total = 0
     for segment in states:
         for member in segment.T:
-            visited = member[member >= 0]
-            total += int(np.sum((visited[1:] == well) & (visited[:-1] != well)))
-    return total / n_members
+            inside = member[member >= 0] == well
+            total += int(np.count_nonzero(inside[1:] != inside[:-1]))
+    return total / int(states[0].shape[1])
 
 
 def rarest_difference(
@@ -72,7 +71,7 @@ def rarest_difference(
     hybrid: Sequence[Float[np.ndarray, "_ members"]],
     edges: Float[np.ndarray, " edges"],
 ) -> tuple[float, float] | None:
-    """Entries, per side, into the well whose population differs most.
+    """Crossings, per side, of the rim of the well whose population differs most.
 
     Arguments are dihedrals in degrees by segment, and bin edges over the circle. None when there
     is but one well, or no population differs by much.
@@ -91,7 +90,7 @@ def rarest_difference(
         return None
     well, last = int(difference.argmax()), len(edges) - 2
     counted = [
-        entries([wells[np.minimum(np.digitize(s, edges) - 1, last)] for s in side], well)
+        crossings([wells[np.minimum(np.digitize(s, edges) - 1, last)] for s in side], well)
         for side in sides
     ]
     return counted[0], counted[1]

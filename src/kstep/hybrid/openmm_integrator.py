@@ -111,9 +111,8 @@ class KStepIntegrator(openmm.CustomIntegrator):
     def _find_context(self) -> openmm.Context:
         # A Context knows its integrator but not the other way round, and OpenMM calls nothing
         # in Python when the two are joined: look the Context up once among live objects.
+        # By type, not isinstance: asking some lazy objects for their class has side effects.
         for candidate in gc.get_objects():
-            if isinstance(candidate, openmm.Context) and (
-                getattr(candidate, "_integrator", None) is self
-            ):
+            if issubclass(type(candidate), openmm.Context) and candidate._integrator is self:
                 return candidate
         raise openmm.OpenMMException("This Integrator is not bound to a context!")

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor

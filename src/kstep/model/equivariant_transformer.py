@@ -48,15 +48,14 @@ class EquivariantTransformer(nn.Module):
             nn.Linear(2, config.vec_channels, bias=False),
             nn.Linear(config.vec_channels, hidden, bias=False),
         )
-        self.heads = nn.ModuleList(
-            (GatedEquivariantBlock(hidden, hidden), GatedEquivariantBlock(hidden, outputs))
-        )
-        nn.init.zeros_(self.heads[-1].vec2_proj.weight)
+        last = GatedEquivariantBlock(hidden, outputs)
+        nn.init.zeros_(last.vec2_proj.weight)  # the untrained network predicts nothing
+        self.heads = nn.ModuleList((GatedEquivariantBlock(hidden, hidden), last))
 
     def forward(self, inputs: NetworkInput) -> Float[Tensor, "B N 3 outputs"]:
         """Residual vectors in units of their scales."""
         species = inputs.species[inputs.mask]
-        vec = self.lift(inputs.vectors[inputs.mask])  # [atoms, 3, H]
+        vec: Tensor = self.lift(inputs.vectors[inputs.mask])  # [atoms, 3, H]
         scalars, vec = self.represent(species, vec, inputs)
         for head in self.heads:
             scalars, vec = head(scalars, vec)

@@ -60,7 +60,7 @@ def cost_lights(costs: Sequence[CostMetrics]) -> list[Light]:
         "yes" if fewest > 1.0 else "no",
         f"{span([c.counted_saving for c in costs])} base steps per force call counted "
         f"(nominal {span([c.nominal_saving for c in costs])}); "
-        f"{span([100.0 * c.rejected_share for c in costs])} % of the jumps were refused.",
+        f"{span([100.0 * c.rejected_share for c in costs])}% of the jumps were refused.",
     )
     faster = sum(cost.wall_ratio > 1.0 for cost in costs)
     state, word = {0: ("bad", "no"), len(costs): ("good", "yes")}.get(faster, ("open", "in part"))

@@ -47,7 +47,7 @@ CAPTIONS = {
     "side, each window a point. The dotted line is the largest median size accepted.",
     "energy": "Total energy in the NVE windows. Left: both on one scale. Right: the same data, "
     "enlarged to the baseline's range.",
-    "temperature": "Kinetic temperature and kinetic energy by element, with 95 % intervals. "
+    "temperature": "Kinetic temperature and kinetic energy by element, with 95% intervals. "
     "Constraints leave hydrogen fewer degrees of freedom, so elements differ in height; what "
     "counts is that hybrid and baseline agree for each.",
     "coordinates": "The bonds, angles and dihedrals whose distributions differ most (atom serial "

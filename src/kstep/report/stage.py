@@ -43,7 +43,7 @@ def run(config: Config, metrics: Path) -> Path:
     curves, _ = read_npz(curves_path, CURVES_SCHEMA, CURVES_VERSION, ())
     images: dict[str, bytes] = {}
     hashes: dict[str, str] = {}
-    with progress("report", 1 + 6 * len(found.molecules), "figures") as bar:
+    with progress("report", 1.0 + 6.0 * len(found.molecules), "figures") as bar:
         for drawing in draw_all(found, curves):
             for kind in FORMATS:
                 path = folder / "figures" / f"{drawing.name}.{kind}"

@@ -72,8 +72,8 @@ def energy_table(molecule: MoleculeMetrics) -> Table:
             ]
         )
     headings = [
-        "NVE", "windows", "length (ps)", "drift, 25 % (J/mol/ps per atom)",
-        "drift, median (J/mol/ps per atom)", "drift, 75 % (J/mol/ps per atom)",
+        "NVE", "windows", "length (ps)", "drift, 25% (J/mol/ps per atom)",
+        "drift, median (J/mol/ps per atom)", "drift, 75% (J/mol/ps per atom)",
         "drift, median (meV/ps per atom)", "size of drift, median (J/mol/ps per atom)",
         "fluctuation about the line (kJ/mol)", "largest excursion (kJ/mol)",
     ]  # fmt: skip
@@ -111,7 +111,7 @@ def temperature_table(molecule: MoleculeMetrics) -> Table:
                 ]
             )
     return Table(
-        f"Temperature with 95 % intervals ({found.degrees_of_freedom} degrees of freedom)",
+        f"Temperature with 95% intervals ({found.degrees_of_freedom} degrees of freedom)",
         ["quantity (unit)", "baseline", "hybrid", "deviation (%)"],
         rows,
     )
@@ -128,15 +128,15 @@ def structure_table(molecule: MoleculeMetrics) -> Table:
             *(f"{value:.4f}" for value in (entry.kl, entry.js, entry.noise, entry.noise_95)),
             f"{entry.excess:+.4f}",
             NONE
-            if entry.entries is None
-            else f"{entry.entries.baseline:.3g} / {entry.entries.hybrid:.3g}",
+            if entry.crossings is None
+            else f"{entry.crossings.baseline:.3g} / {entry.crossings.hybrid:.3g}",
         ]
         for entry in entries[:WORST_SHOWN]
     ]
     headings = [
         "coordinate", "pooled", "mean, baseline (nm or degrees)", "mean, hybrid (nm or degrees)",
-        "KL (nats)", "JS (nats)", "noise floor (nats)", "noise, 95 % (nats)",
-        "JS beyond noise (nats)", "entries into the well that differs, baseline / hybrid",
+        "KL (nats)", "JS (nats)", "noise floor (nats)", "noise, 95% (nats)",
+        "JS beyond noise (nats)", "barrier crossings, baseline / hybrid",
     ]  # fmt: skip
     caption = (
         f"The {len(rows)} of {len(entries)} coordinate classes that differ most; "

@@ -1,11 +1,14 @@
 """Where the training runs."""
 
 import os
+from typing import Literal
 
 import torch
 
 from kstep.config import TrainConfig
 from kstep.errors import DeviceError
+
+Precision = Literal["bf16-mixed", "32-true"]
 
 
 def accelerator(config: TrainConfig) -> str:
@@ -19,7 +22,7 @@ def accelerator(config: TrainConfig) -> str:
     return "gpu" if present and config.device != "cpu" else "cpu"
 
 
-def precision(config: TrainConfig, accelerator: str) -> str:
+def precision(config: TrainConfig, accelerator: str) -> Precision:
     """bfloat16 mixed precision on a GPU if asked for; a CPU gains nothing from it."""
     return "bf16-mixed" if config.amp and accelerator == "gpu" else "32-true"
 

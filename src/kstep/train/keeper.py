@@ -5,18 +5,19 @@ from pathlib import Path
 from typing import Any, Never
 
 import pytorch_lightning as pl
-
 from jaxtyping import Int
 from torch import Tensor
 from tqdm import tqdm
 
 from kstep.artifacts import Record
-from kstep.dataset import Dataset
+from kstep.errors import KstepError
 from kstep.model import save_jump
+from kstep.train.data import TrainingData
 from kstep.train.history import read_rows, write_rows
 from kstep.train.module import JumpTraining
+from kstep.train.provenance import CHECKPOINT_KEY
 from kstep.train.scores import rollout_rmsd, score
-from kstep.train.windows import JumpWindows, WindowBatch
+from kstep.train.windows import WindowBatch
 
 VALIDATION_WINDOWS = 4096
 """Validations during training use at most this many windows of each kind, evenly spaced."""
@@ -30,26 +31,17 @@ class Keeper(pl.Callback):
 
     Args:
         folder: where best.ckpt, last.ckpt and metrics.csv go.
-        dataset: for the rollouts.
-        windows: the same data as windows.
-        held_out: window indices by kind (`seen`, `unseen`); kinds without windows left out.
-        record: provenance to store in best.ckpt.
-        bar: progress, in batches or minutes.
+        data: its validation windows judge the model.
+        record: provenance, stored in both checkpoints.
+        bar: progress in percent.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        dataset: Dataset,
-        windows: JumpWindows,
-        held_out: Mapping[str, Int[Tensor, " W"]],
-        record: Record,
-        bar: "tqdm[Never]",
+        self, folder: Path, data: TrainingData, record: Record, bar: "tqdm[Never]"
     ) -> None:
         self._folder = folder
-        self._dataset = dataset
-        self._windows = windows
-        self._held_out = {kind: _spread(chosen) for kind, chosen in held_out.items()}
+        self._dataset, self._windows = data.dataset, data.windows
+        self._held_out = {kind: _spread(chosen) for kind, chosen in data.val.items()}
         self._record = record
         self._bar = bar
         self._rows: list[Mapping[str, Any]] = []
@@ -75,6 +67,12 @@ class Keeper(pl.Callback):
         self.best, self.best_batch = state_dict["best"], state_dict["best_batch"]
         self._stale = state_dict["stale"]
         self._running, self._since = state_dict["running"], state_dict["since"]
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Say which training the checkpoint belongs to."""
+        checkpoint[CHECKPOINT_KEY] = self._record
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take up the history."""
@@ -150,8 +148,16 @@ class Keeper(pl.Callback):
 def save_last(trainer: pl.Trainer, path: Path) -> None:
     """Write Lightning's checkpoint so that it exists either whole or not at all."""
     temporary = path.with_name(f".{path.name}.part")
-    trainer.save_checkpoint(temporary)
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trainer.save_checkpoint(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise KstepError(
+            f"{path} could not be written ({error.strerror}): free some space or choose another "
+            "folder with paths.run, then run the same command again."
+        ) from error
 
 
 def _training(module: pl.LightningModule) -> JumpTraining:

@@ -99,8 +99,9 @@ class JumpTraining(pl.LightningModule):
         self.steps_done += 1
         decay = min(AVERAGE_DECAY, (1 + self.steps_done) / (10 + self.steps_done))
         with torch.no_grad():
-            averages = list(self.average.parameters())
-            torch._foreach_lerp_(averages, list(self.model.parameters()), 1.0 - decay)
+            averages: list[Tensor] = list(self.average.parameters())
+            weights: list[Tensor] = list(self.model.parameters())
+            torch._foreach_lerp_(averages, weights, 1.0 - decay)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the counters and the clock."""

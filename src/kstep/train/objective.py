@@ -8,7 +8,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kstep.config import ModelConfig, TrainConfig
-from kstep.errors import ArtifactError
 from kstep.model import JumpPhysics, JumpPrediction, Scales
 from kstep.train.windows import JumpWindows, WindowBatch
 
@@ -90,7 +89,7 @@ def measure_caps(
     lengths = windows.dx[:, chosen].norm(dim=-1)
     species = windows.species[windows.molecule[chosen]].expand_as(lengths)
     caps = {}
-    for number in sorted(set(species.unique().tolist()) - {0}):
+    for number in sorted(set(species.flatten().tolist()) - {0}):
         seen = lengths[species == number].sort().values
         high = float(seen[int(CAP_QUANTILE * (len(seen) - 1))])
         automatic = config.max_disp_nm == "auto"
@@ -108,12 +107,3 @@ def clipped_share(windows: JumpWindows, chosen: Int[Tensor, " W"], physics: Jump
             caps[number] = cap
     present = species > 0
     return float((lengths > caps[species])[present].double().mean())
-
-
-def require_windows(chosen: Int[Tensor, " W"], name: str) -> None:
-    """Refuse a split without windows."""
-    if len(chosen) == 0:
-        raise ArtifactError(
-            f"the {name} split holds no window: give the dataset more bursts "
-            "(md.burst.count) or larger shares (dataset.val_segments)."
-        )

@@ -17,8 +17,6 @@ from kstep.train.windows import JumpWindows
 EVALUATION_BATCH = 256
 ROLLOUT_JUMPS = 3
 
-Sums = Float[Tensor, "M Z 4"]
-
 
 @dataclass(frozen=True)
 class RelativeError:
@@ -64,31 +62,23 @@ class Score:
 def score(model: JumpModel, windows: JumpWindows, chosen: Int[Tensor, " W"]) -> Score:
     """Relative errors of a model over the chosen windows, forwards in time."""
     device = next(model.parameters()).device
-    tau = model.physics.duration
+    rows = windows.rows(chosen)
     sums = torch.zeros(len(windows.species), int(windows.species.max()) + 1, 4).double()
-    molecules = windows.molecule[chosen]
     with torch.inference_mode():
-        for row in molecules.unique().tolist():
-            for part in chosen[molecules == row].split(EVALUATION_BATCH):
-                batch = windows.batch(part)
-                prediction = model(batch.start.to(device))
-                flight = tau * batch.start.v
-                squares = torch.stack(
-                    [
-                        (batch.start.masses * vectors.square().sum(-1)).double().sum(0)
-                        for vectors in (
-                            prediction.dx.cpu() - batch.dx,
-                            batch.dx - flight,
-                            prediction.dv.cpu() - batch.dv,
-                            batch.dv,
-                        )
-                    ],
-                    dim=-1,
-                )  # [N, 4]
-                sums[row].index_add_(0, batch.start.species[0], squares)
+        for row, batch in windows.by_molecule(chosen, EVALUATION_BATCH):
+            prediction = model(batch.start.to(device))
+            vectors = (
+                prediction.dx.cpu() - batch.dx,
+                batch.dx - model.physics.duration * batch.start.v,
+                prediction.dv.cpu() - batch.dv,
+                batch.dv,
+            )
+            squares = [batch.start.masses * part.square().sum(-1) for part in vectors]
+            per_atom = torch.stack(squares, dim=-1).double().sum(0)  # [N, 4]
+            sums[row].index_add_(0, batch.start.species[0], per_atom)
     return Score(
         all=RelativeError.of(sums.sum((0, 1))),
-        by_molecule={row: RelativeError.of(sums[row].sum(0)) for row in molecules.unique().tolist()},
+        by_molecule={row: RelativeError.of(sums[row].sum(0)) for row in rows},
         by_element={
             SYMBOLS.get(number, str(number)): RelativeError.of(sums[:, number].sum(0))
             for number in range(sums.shape[1])
@@ -136,17 +126,14 @@ def displacement_histogram(
     edges = np.linspace(0.0, max(model.physics.caps_nm.values()), bins + 1)
     elements = sorted(model.physics.elements)
     counts = np.zeros((len(elements), 2, bins), dtype=np.int64)
-    molecules = windows.molecule[chosen]
     with torch.inference_mode():
-        for row in molecules.unique().tolist():
-            for part in chosen[molecules == row].split(EVALUATION_BATCH):
-                batch = windows.batch(part)
-                predicted = model(batch.start.to(device)).dx.cpu()
-                for side, vectors in enumerate((batch.dx, predicted)):
-                    lengths = vectors.norm(dim=-1).clamp_max(edges[-1])
-                    for index, number in enumerate(elements):
-                        own = lengths[batch.start.species == number].numpy()
-                        counts[index, side] += np.histogram(own, edges)[0]
+        for _, batch in windows.by_molecule(chosen, EVALUATION_BATCH):
+            predicted = model(batch.start.to(device)).dx.cpu()
+            for side, vectors in enumerate((batch.dx, predicted)):
+                lengths = vectors.norm(dim=-1).clamp_max(edges[-1])
+                for index, number in enumerate(elements):
+                    own = lengths[batch.start.species == number].numpy()
+                    counts[index, side] += np.histogram(own, edges)[0]
     return [
         {
             "element": SYMBOLS.get(number, str(number)),
@@ -175,5 +162,3 @@ def _rollout_states(dataset: Dataset, part: Int[np.ndarray, " P"]) -> Sequence[S
     arrays += [tuple(array[part, index] for array in later) for index in range(ROLLOUT_JUMPS - 1)]
     states = [tuple(torch.from_numpy(array) for array in state) for state in arrays]
     return [(x, v, f, half) for x, v, f, half in states]
-
-

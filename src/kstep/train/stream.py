@@ -44,7 +44,7 @@ class BatchStream(IterableDataset[WindowBatch]):
         self._config = config
         self._first = first
         molecules = windows.molecule[chosen]
-        self._groups = [chosen[molecules == row].numpy() for row in molecules.unique()]
+        self._groups = [chosen[molecules == row].numpy() for row in windows.rows(chosen)]
         self.batches_per_epoch = sum(len(self._split(group)) for group in self._groups)
         self.total = config.epochs * self.batches_per_epoch
 

@@ -1,8 +1,7 @@
 """Training windows as tensors: starts, targets, both directions of time, batches of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-
 
 import numpy as np
 import torch
@@ -76,6 +75,20 @@ class JumpWindows:
         )
         start = JumpBatch(self.species[rows, :size], self.masses[rows, :size], x, v, f)
         return WindowBatch(start, dx, dv, force)
+
+    def rows(self, windows: Int[Tensor, " B"]) -> list[int]:
+        """The molecules that some windows are of, ascending."""
+        return sorted(set(self.molecule[windows].tolist()))
+
+    def by_molecule(
+        self, windows: Int[Tensor, " B"], size: int
+    ) -> Iterator[tuple[int, WindowBatch]]:
+        """Molecules, with their windows in batches of at most `size`, forwards in time."""
+        molecules = self.molecule[windows]
+        for row in self.rows(windows):
+            own = windows[molecules == row]
+            for start in range(0, len(own), size):
+                yield row, self.batch(own[start : start + size])
 
 
 def jump_windows(dataset: Dataset, landing: Landing, dt: float) -> JumpWindows:

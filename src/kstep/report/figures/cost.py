@@ -65,4 +65,4 @@ def _speed_up(axes: Axes, cost: CostMetrics) -> None:
     axes.set_yscale("log")
     axes.set_xlabel("cost of a base step with its force call (ms)")
     axes.set_ylabel("baseline time / hybrid time")
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower right", frameon=True, framealpha=0.95, edgecolor="none")

@@ -28,13 +28,13 @@ def energy_traces(molecule: MoleculeMetrics, curves: Mapping[str, np.ndarray]) -
                     curves[f"energy/{side}/trace/{index}/energy"],
                     color=SIDE_COLOURS[side],
                     lw=0.8,
-                    alpha=0.8,
+                    alpha=0.65,
                     label=side if index == 0 else None,
                 )
         axes.set_xlabel("time in the NVE window (ps)")
         axes.set_ylabel("energy since the start (kJ/mol per atom)")
     whole.set_title("all windows, one scale")
-    whole.legend()
+    whole.legend(loc="upper left", frameon=True, framealpha=0.9, edgecolor="none")
     enlarged.set_title("the same, enlarged to the baseline's range")
     _enlarge(enlarged, curves, windows["baseline"])
     return figure

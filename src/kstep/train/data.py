@@ -1,0 +1,83 @@
+"""What training reads, and what it learns about the jump before it starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from kstep.config import Config
+from kstep.dataset import Dataset, load_dataset, load_split, windows_of
+from kstep.errors import ArtifactError
+from kstep.model import JumpPhysics, Scales
+from kstep.train.objective import measure_caps, measure_scales
+from kstep.train.windows import JumpWindows, jump_windows
+
+KINDS: tuple[Literal["seen", "unseen"], ...] = ("seen", "unseen")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Everything that training reads.
+
+    Attributes:
+        dataset: as it lies in the file.
+        windows: starts and targets of all its windows.
+        train: indices of the training windows.
+        val, test: indices of the held-out windows by kind: `seen` molecules at other times,
+            `unseen` molecules; kinds without windows are left out.
+    """
+
+    dataset: Dataset
+    windows: JumpWindows
+    train: Int[Tensor, " W"]
+    val: Mapping[str, Int[Tensor, " V"]]
+    test: Mapping[str, Int[Tensor, " V"]]
+
+
+def read_data(config: Config, path: Path, splits: Path) -> TrainingData:
+    """Read dataset and splits.
+
+    Raises ArtifactError when they do not match each other or `train.k_steps`, or when nothing
+    is there to train on or to validate with.
+    """
+    dataset = load_dataset(path)
+    wanted = config.train.k_steps
+    if dataset.k_steps != wanted:
+        raise ArtifactError(
+            f"{path} holds windows of {dataset.k_steps} base steps, not {wanted}: give "
+            f"dataset_k{wanted}.npz or set train.k_steps={dataset.k_steps}."
+        )
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name in ("train", "val", "test"):
+        split = load_split(splits / f"{name}.json")
+        chosen = {kind: windows_of(dataset, split, kind) for kind in KINDS}
+        parts[name] = {kind: torch.from_numpy(c) for kind, c in chosen.items() if len(c)}
+        if name != "test" and not parts[name]:
+            raise ArtifactError(
+                f"{splits / name}.json holds no window: make more bursts (md.burst.count) or "
+                "keep a larger share (dataset.val_segments)."
+            )
+    windows = jump_windows(dataset, config.train.landing, dataset.dt_ps)
+    return TrainingData(dataset, windows, parts["train"]["seen"], parts["val"], parts["test"])
+
+
+def measure_physics(config: Config, data: TrainingData) -> JumpPhysics:
+    """Stride, landing, scales and caps of the jump, from the training windows alone."""
+    dataset, windows = data.dataset, data.windows
+    molecules = tuple(dataset.molecules[row] for row in windows.rows(data.train))
+    temperatures = dataset.record["temperatures_K"]
+    unscaled = JumpPhysics(
+        k_steps=dataset.k_steps,
+        dt_ps=dataset.dt_ps,
+        landing=config.train.landing,
+        scales=Scales(velocity=1.0, force=1.0, position_residual=1.0, velocity_residual=1.0),
+        caps_nm=measure_caps(windows, data.train, config.model),
+        molecules=molecules,
+        temperatures_K=tuple(sorted({t for name in molecules for t in temperatures[name]})),
+    )
+    scales = measure_scales(windows, data.train, unscaled.duration, config.model.predict_delta)
+    return unscaled.model_copy(update={"scales": scales})

@@ -1,0 +1,152 @@
+"""A user's mistake is one clear sentence and a non-zero exit, never a traceback."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from kstep.cli.main import INTERRUPTED, main
+from kstep.errors import (
+    ArtifactError,
+    ConfigError,
+    DeviceError,
+    KstepError,
+    MoleculeError,
+    SimulationError,
+)
+
+FAST = ["md.length_ns=0.01", "md.equilibration_ps=0.1", "md.nve_window_ps=0", "md.burst.count=20"]
+
+
+@pytest.fixture
+def kstep(tmp_path, phenol, capsys, monkeypatch):
+    """Runs a command in a workspace with phenol prepared; gives (status, stderr)."""
+    shutil.copytree(phenol.directory, tmp_path / "data" / "raw" / "phenol")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        status = main(list(arguments))
+        return status, capsys.readouterr().err
+
+    return run
+
+
+def only_sentence(stderr: str) -> str:
+    lines = [line for line in stderr.splitlines() if line.startswith("kstep: ")]
+    assert len(lines) == 1, stderr
+    assert "Traceback" not in stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["md", "md.nonsense=1"], ConfigError.exit_code, "md.nonsense is not a setting"),
+        (["md", "md.dt_fs=[1]"], ConfigError.exit_code, "md.dt_fs is wrong"),
+        (["md", "--config", "none.yaml"], ConfigError.exit_code, "none.yaml does not exist"),
+        (["md", "md.platform=Quantum"], DeviceError.exit_code, "Quantum cannot be used"),
+        (["md", "paths.data=empty"], ArtifactError.exit_code, "no prepared molecule"),
+        (["dataset"], ArtifactError.exit_code, "phenol.npz is missing"),
+        (["train"], ArtifactError.exit_code, "dataset_k8.npz is missing"),
+        (["run"], ArtifactError.exit_code, "best.ckpt is missing"),
+        (["eval"], ArtifactError.exit_code, "kstep"),
+        (["report"], ArtifactError.exit_code, "metrics.json is missing"),
+    ],
+)
+def test_mistakes_are_one_sentence(kstep, arguments, status, words):
+    found, stderr = kstep(*arguments)
+    assert found == status
+    assert words in only_sentence(stderr)
+
+
+def test_a_missing_list_of_molecules(kstep):
+    status, stderr = kstep("prep")
+    assert status != 0
+    assert "molecules.smi" in only_sentence(stderr)
+
+
+def test_a_manifest_changed_by_hand(kstep, tmp_path):
+    with (tmp_path / "data" / "raw" / "phenol" / "system.xml").open("a") as stream:
+        stream.write("\n")
+    status, stderr = kstep("md", *FAST)
+    assert status == ArtifactError.exit_code
+    assert "system.xml was changed after" in only_sentence(stderr)
+
+
+def test_a_foreign_npz(kstep, tmp_path):
+    (tmp_path / "data" / "md").mkdir()
+    shutil.copy(__file__, tmp_path / "data" / "md" / "phenol.npz")
+    status, stderr = kstep("md", *FAST)
+    assert status == ArtifactError.exit_code
+    assert "phenol.npz is truncated or not an NPZ" in only_sentence(stderr)
+
+
+def test_an_exploding_simulation(kstep):
+    status, stderr = kstep("md", *FAST, "md.temperature_K=1e9")
+    assert status == SimulationError.exit_code
+    assert "phenol" in only_sentence(stderr)
+
+
+def test_a_gpu_that_is_not_there(kstep):
+    main(["md", *FAST])
+    main(["dataset", "dataset.k_steps=[8]", "dataset.val_molecules=0"])
+    status, stderr = kstep("train", "train.device=gpu")
+    assert status == DeviceError.exit_code
+    assert "GPU" in only_sentence(stderr)
+
+
+def _limit_file_size() -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+
+
+def test_a_full_disk_keeps_what_there_was(tmp_path, phenol):
+    """A limit on file size fails a write as a full disk does, at any point of it."""
+    shutil.copytree(phenol.directory, tmp_path / "data" / "raw" / "phenol")
+    command = [sys.executable, "-m", "kstep.cli", "md", *FAST, f"paths.data={tmp_path / 'data'}"]
+    result = subprocess.run(
+        command, preexec_fn=_limit_file_size, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == KstepError.exit_code
+    assert "could not be written" in only_sentence(result.stderr)
+    md = tmp_path / "data" / "md"
+    assert [path for path in md.rglob("*") if path.is_file()] == []
+
+
+def test_ctrl_c_keeps_finished_work(tmp_path, phenol):
+    shutil.copytree(phenol.directory, tmp_path / "data" / "raw" / "phenol")
+    settings = ["md.length_ns=50", "md.nve_every_ps=1", "md.burst.count=0", "md.nve_window_ps=0"]
+    command = [sys.executable, "-m", "kstep.cli", "md", *settings]
+    process = subprocess.Popen(
+        [*command, f"paths.data={tmp_path / 'data'}"], stderr=subprocess.PIPE, text=True
+    )
+    blocks = tmp_path / "data" / "md" / ".partial" / "phenol"
+    deadline = time.monotonic() + 60
+    while not list(blocks.glob("block_*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+    assert list(blocks.glob("block_*.npz"))
+
+
+def test_help_describes_every_setting_with_its_unit(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["md", "--help"])
+    text = capsys.readouterr().out
+    assert "md.friction_per_ps=1.0" in text
+    assert "Langevin friction, 1/ps" in text
+
+
+def test_exit_codes_differ_by_family():
+    families = (ConfigError, MoleculeError, ArtifactError, SimulationError, DeviceError)
+    codes = {family.exit_code for family in families}
+    assert len(codes) == len(families)
+    assert 0 not in codes

@@ -1,0 +1,71 @@
+"""Small jump models with random weights and random states, for both architectures."""
+
+import torch
+
+from kstep.config import ModelConfig
+from kstep.model import JumpBatch, JumpModel, JumpPhysics, Scales, build_model
+
+ARCHITECTURES = ("propagator", "torchmdnet_et")
+PHYSICS = JumpPhysics(
+    k_steps=8,
+    dt_ps=0.002,
+    landing="half_step",
+    scales=Scales(velocity=1.4, force=5.0, position_residual=1.4, velocity_residual=2.0),
+    caps_nm={1: 0.17, 6: 0.05, 8: 0.05},
+    molecules=("sample",),
+    temperatures_K=(300.0,),
+)
+MASSES = {0: 0.0, 1: 1.008, 6: 12.011, 8: 15.999}
+
+
+def make_model(arch: str, seed: int = 1, **settings: object) -> JumpModel:
+    """A small model, all of whose weights are random: nothing is silent."""
+    config = ModelConfig(
+        arch=arch,
+        **{
+            "hidden_channels": 16,
+            "vec_channels": 8,
+            "num_layers": 3,
+            "num_operators": 4,
+            "num_heads": 2,
+            **settings,
+        },
+    )
+    torch.manual_seed(seed)
+    model = build_model(config, PHYSICS)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if not parameter.any():
+                parameter.normal_(0.0, 0.3)
+    return model.eval()
+
+
+def make_batch(sizes: tuple[int, ...] = (9,), seed: int = 0, padding: int = 0) -> JumpBatch:
+    """Random molecules of the given sizes, atoms at least 0.08 nm apart, padded."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (len(sizes), max(sizes) + padding)
+    species = torch.zeros(shape, dtype=torch.long)
+    x, v, f = (torch.zeros(*shape, 3) for _ in range(3))
+    for row, size in enumerate(sizes):
+        kinds = torch.randint(0, 3, (size,), generator=generator)
+        species[row, :size] = torch.tensor([1, 6, 8])[kinds]
+        x[row, :size] = _apart(size, generator)
+        v[row, :size] = torch.randn(size, 3, generator=generator) * 0.7
+        f[row, :size] = torch.randn(size, 3, generator=generator) * 800.0
+    masses = torch.tensor([MASSES[number] for number in species.flatten().tolist()])
+    return JumpBatch(species, masses.view(shape), x, v, f)
+
+
+def select(batch: JumpBatch, row: int) -> JumpBatch:
+    """One molecule of a batch, without its padding."""
+    size = int(batch.mask[row].sum())
+    return JumpBatch(**{name: t[row : row + 1, :size] for name, t in vars(batch).items()})
+
+
+def _apart(size: int, generator: torch.Generator) -> torch.Tensor:
+    points: list[torch.Tensor] = []
+    while len(points) < size:
+        point = torch.rand(3, generator=generator) * 0.12 * size ** (1 / 3)
+        if all((point - other).norm() > 0.08 for other in points):
+            points.append(point)
+    return torch.stack(points)

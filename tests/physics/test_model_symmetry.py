@@ -1,0 +1,128 @@
+"""A jump must not depend on where, in which orientation, frame or order a molecule is written."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from kstep.model import JumpPrediction
+from kstep.model.jump import bend
+from model_samples import ARCHITECTURES, MASSES, PHYSICS, make_batch, make_model, select
+
+TOLERANCE = 1e-5
+
+
+def relative(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a - b).norm() / b.norm())
+
+
+def assert_same(found: JumpPrediction, expected: JumpPrediction) -> None:
+    assert relative(found.dx, expected.dx) < TOLERANCE
+    assert relative(found.dv, expected.dv) < TOLERANCE
+    if expected.force is not None:
+        assert found.force is not None
+        assert relative(found.force, expected.force) < TOLERANCE
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def arch(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.mark.parametrize("determinant", [1.0, -1.0])
+def test_rotation_and_reflection_and_translation(arch: str, determinant: float) -> None:
+    model, batch = make_model(arch, use_force_head=True), make_batch((9, 7))
+    q, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
+    q *= determinant * np.sign(np.linalg.det(q))
+    turn = torch.from_numpy(q.astype(np.float32))
+    shift = torch.tensor([0.3, -0.2, 0.1]) * batch.mask[..., None]
+    turned = replace(batch, x=batch.x @ turn.T + shift, v=batch.v @ turn.T, f=batch.f @ turn.T)
+    before, after = model(batch), model(turned)
+    rotated = JumpPrediction(
+        before.dx @ turn.T, before.dv @ turn.T, before.force @ turn.T, before.imbalance
+    )
+    assert_same(after, rotated)
+    assert relative(after.dx, before.dx) > 0.1  # the turn did something
+
+
+def test_boost(arch: str) -> None:
+    model, batch = make_model(arch), make_batch((9,))
+    boost = torch.tensor([1.0, 2.0, -0.5])
+    before, after = model(batch), model(replace(batch, v=batch.v + boost))
+    assert relative(after.dx - before.dx, (boost * PHYSICS.duration).expand(1, 9, 3)) < 1e-4
+    assert relative(after.dv, before.dv) < TOLERANCE
+
+
+def test_order_of_atoms(arch: str) -> None:
+    model, batch = make_model(arch), make_batch((9,))
+    order = torch.from_numpy(np.random.default_rng(0).permutation(9))
+    shuffled = type(batch)(**{name: tensor[:, order] for name, tensor in vars(batch).items()})
+    before, after = model(batch), model(shuffled)
+    assert relative(after.dx, before.dx[:, order]) < TOLERANCE
+    assert relative(after.dv, before.dv[:, order]) < TOLERANCE
+
+
+def test_batch_of_different_molecules_equals_one_by_one(arch: str) -> None:
+    model, batch = make_model(arch), make_batch((9, 4, 6), padding=2)
+    together = model(batch)
+    for row, size in enumerate((9, 4, 6)):
+        alone = model(select(batch, row))
+        assert relative(together.dx[row, :size], alone.dx[0]) < TOLERANCE
+        assert relative(together.dv[row, :size], alone.dv[0]) < TOLERANCE
+        assert not together.dx[row, size:].any()
+        assert not together.dv[row, size:].any()
+
+
+@pytest.mark.parametrize("settings", [{}, {"predict_delta": False}, {"tanh_head": False}])
+def test_momentum_is_conserved(arch: str, settings: dict[str, bool]) -> None:
+    model, batch = make_model(arch, use_force_head=True, **settings), make_batch((9, 5))
+    jump = model(batch)
+    masses = batch.masses[..., None]
+    thermal = (masses * batch.v.abs()).sum()
+    assert float((masses * jump.dv).sum(1).abs().max() / thermal) < 1e-6
+    shift = (masses * (jump.dx - PHYSICS.duration * batch.v)).sum(1)
+    assert float(shift.abs().max() / (thermal * PHYSICS.duration)) < 1e-6
+    assert float(jump.force.sum(1).abs().max() / jump.force.abs().sum()) < 1e-5
+    assert float(jump.imbalance.abs().max()) > 1e-3  # there was something to project out
+
+
+def test_silent_network_is_free_flight(arch: str) -> None:
+    model, batch = make_model(arch), make_batch((9,))
+    model.network = lambda inputs: torch.zeros(*inputs.x.shape, 2)
+    batch = replace(batch, v=0.2 * batch.v)  # below half the cap
+    jump = model(batch)
+    assert relative(jump.dx, PHYSICS.duration * batch.v) < TOLERANCE
+    assert not jump.dv.any()
+
+
+def test_displacements_stay_below_the_caps(arch: str) -> None:
+    model, batch = make_model(arch), make_batch((9,))
+    wild = replace(batch, v=batch.v * 30.0)
+    jump = model(wild)
+    weights = wild.masses[..., None] / wild.masses.sum()
+    drift = PHYSICS.duration * (weights * wild.v).sum(1, keepdim=True)
+    caps = torch.tensor([PHYSICS.caps_nm[n] for n in wild.species[0].tolist()])
+    # Balancing the bent displacements may shift all by less than the mean of the caps.
+    mean = float((weights[0, :, 0] * caps).sum())
+    assert bool(((jump.dx - drift)[0].norm(dim=-1) <= caps + mean).all())
+    free = PHYSICS.duration * wild.v
+    assert float(free.norm(dim=-1).max()) > 0.3  # without caps it would have gone farther
+
+
+def test_bend_is_identity_then_smooth_then_bounded() -> None:
+    r = torch.linspace(0.001, 1.0, 2000, dtype=torch.float64)
+    directions = torch.tensor([0.6, 0.0, 0.8], dtype=torch.float64)
+    bent = bend((r[:, None] * directions)[None], torch.full((1, 2000, 1), 0.1).double())[0]
+    lengths = bent.norm(dim=-1)
+    assert torch.allclose(bent / lengths[:, None], directions.expand(2000, 3))
+    assert torch.allclose(lengths[r <= 0.05], r[r <= 0.05])
+    assert float(lengths.max()) <= 0.1
+    slope = torch.diff(lengths) / torch.diff(r)
+    assert float(slope.min()) >= 0.0
+    assert float(torch.diff(slope).abs().max()) < 0.02  # no kink
+
+
+def test_masses_of_samples_are_those_of_their_elements() -> None:
+    batch = make_batch((5,))
+    assert batch.masses[0].tolist() == pytest.approx([MASSES[n] for n in batch.species[0].tolist()])

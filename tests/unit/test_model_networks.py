@@ -1,0 +1,144 @@
+"""What is particular to each architecture, gradients, the predictor, the summary."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from kstep.config import ModelConfig
+from kstep.errors import ArtifactError, ConfigError
+from kstep.model import JumpPredictor, build_model, summarise
+from kstep.model.jump import NetworkInput
+from model_samples import ARCHITECTURES, PHYSICS, make_batch, make_model
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def arch(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+class Capture(nn.Module):
+    """Keeps what the network was given."""
+
+    def forward(self, inputs: NetworkInput) -> torch.Tensor:
+        self.inputs = inputs
+        return torch.zeros(*inputs.x.shape, 2)
+
+
+def network_input(sizes: tuple[int, ...], seed: int = 0) -> NetworkInput:
+    model = make_model("propagator")
+    model.network = Capture()
+    model(make_batch(sizes, seed=seed))
+    return model.network.inputs
+
+
+def test_every_weight_learns(arch: str) -> None:
+    model = make_model(arch, use_force_head=True).train()
+    jump = model(make_batch((9,)))
+    (jump.dx.square().sum() + jump.dv.square().sum() + jump.force.square().sum()).backward()
+    unused = {n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()}
+    # TorchMD-Net's last scalar outputs and last attention output are not read by vector heads.
+    assert {n for n in unused if "network.body.attention_layers.2" not in n} <= set()
+
+
+def test_fresh_model_predicts_free_flight(arch: str) -> None:
+    config = ModelConfig(arch=arch, hidden_channels=16, num_layers=2, num_heads=2)
+    torch.manual_seed(0)
+    batch = make_batch((6,))
+    assert not build_model(config, PHYSICS)(batch).dv.any()
+
+
+def test_transformer_without_vectors_is_torchmdnets_own() -> None:
+    """Same features as `TorchMD_ET.forward`, beyond its default cap of 32 neighbours."""
+    network = make_model("torchmdnet_et", cutoff_nm=0.5).network
+    inputs = network_input((45, 30))
+    species = inputs.species[inputs.mask]
+    vec = torch.zeros(75, 3, 16)
+    scalars, vectors = network.represent(species, vec, inputs)
+    network.body.distance.max_num_pairs = -64
+    molecule = torch.arange(2)[:, None].expand(2, 45)[inputs.mask]
+    expected, expected_vec, *_ = network.body(species, 10.0 * inputs.x[inputs.mask], molecule)
+    assert torch.allclose(scalars, expected, atol=1e-5)
+    assert torch.allclose(vectors, expected_vec, atol=1e-5)
+    edges, _, _ = network.neighbours(inputs)
+    assert int(torch.bincount(edges[1]).max()) > 33
+
+
+def test_transformer_basis_works_in_angstrom() -> None:
+    network = make_model("torchmdnet_et").network
+    basis = network.body.distance_expansion
+    assert float(basis(torch.tensor([1.0])).max()) > 0.5  # a bond, in Å
+    assert float(basis(torch.tensor([7.0])).abs().max()) < 1e-6
+    assert network.body.cutoff_upper == pytest.approx(7.0)
+
+
+def test_transformer_recomputation_changes_nothing() -> None:
+    batch = make_batch((7,))
+    gradients = []
+    for recompute in (False, True):
+        model = make_model("torchmdnet_et").train()
+        model.network.recompute = recompute
+        model(batch).dx.square().sum().backward()
+        gradients.append(
+            torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+        )
+    assert torch.allclose(*gradients)
+
+
+def test_heads_must_divide_channels() -> None:
+    config = ModelConfig(hidden_channels=10, num_heads=4)
+    with pytest.raises(ConfigError, match=r"hidden_channels=10 is not a multiple"):
+        build_model(config, PHYSICS)
+
+
+def test_distant_atoms_do_not_feel_each_other(arch: str) -> None:
+    model = make_model(arch, cutoff_nm=0.5, tanh_head=False)
+    near, far = network_input((5,), seed=1), network_input((5,), seed=2)
+    joined = {
+        name: torch.cat((getattr(near, name), getattr(far, name)), dim=1) for name in vars(near)
+    }
+    joined["x"] = torch.cat((near.x, far.x + 3.0), dim=1)
+    together = model.network(NetworkInput(**joined))
+    assert torch.allclose(together[:, :5], model.network(near), atol=1e-5)
+
+
+def test_predictor_adds_differences_to_double_precision_states(arch: str) -> None:
+    model, batch = make_model(arch), make_batch((8,))
+    numbers, masses = batch.species[0].numpy(), batch.masses[0].double().numpy()
+    predictor = JumpPredictor(model, numbers, masses)
+    rng = np.random.default_rng(0)
+    x = batch.x.double().numpy() + 100.0  # far away, where float32 resolves 1e-5 nm
+    v, f = rng.normal(size=(2, 1, 8, 3))
+    new_x, new_v = predictor(x, v, f)
+    near_x, near_v = predictor(x - 100.0, v, f)
+    assert new_x.dtype == new_v.dtype == np.float64
+    assert np.abs(new_x - 100.0 - near_x).max() < 1e-7
+    assert np.abs(new_v - near_v).max() < 1e-5
+    assert np.abs(new_x - x).max() > 1e-3
+
+
+def test_predictor_jumps_replicas_independently(arch: str) -> None:
+    model, batch = make_model(arch), make_batch((8,))
+    predictor = JumpPredictor(model, batch.species[0].numpy(), batch.masses[0].double().numpy())
+    rng = np.random.default_rng(0)
+    x = batch.x.double().numpy() + rng.normal(0.0, 0.01, (3, 8, 3))
+    v, f = rng.normal(size=(2, 3, 8, 3))
+    together = predictor(x, v, f)
+    for replica in range(3):
+        alone = predictor(*(a[replica : replica + 1] for a in (x, v, f)))
+        assert np.allclose(together[0][replica], alone[0][0], atol=1e-6)
+        assert np.allclose(together[1][replica], alone[1][0], atol=1e-4)
+
+
+def test_predictor_refuses_unknown_elements() -> None:
+    model = make_model("propagator")
+    with pytest.raises(ArtifactError, match=r"holds N, Cl, which the model was not trained on"):
+        JumpPredictor(model, np.array([6, 7, 17]), np.array([12.0, 14.0, 35.0]))
+
+
+def test_summary_counts_parameters(arch: str) -> None:
+    config = ModelConfig(arch=arch, hidden_channels=16, num_heads=2)
+    model = build_model(config, PHYSICS)
+    text = summarise(config)
+    assert f"{sum(p.numel() for p in model.parameters()):,} parameters" in text
+    assert arch in text
