@@ -4,13 +4,14 @@ from jaxtyping import install_import_hook
 
 install_import_hook("kstep", "beartype.beartype")
 
+import shutil  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 
 from kstep.config import Config, load_config  # noqa: E402
-from kstep.molecule import Molecule, load_molecule  # noqa: E402
+from kstep.molecule import Molecule, load_molecule, write_index  # noqa: E402
 
 PREPARED = Path(__file__).parent / "data" / "raw"
 """Made by: kstep prep paths.data=tests/data prep.molecules=configs/quick/molecules.smi."""
@@ -62,7 +63,13 @@ def equilibrium(phenol: Molecule, make_sampler: Callable) -> tuple:
     return make_sampler(phenol).equilibrate(phenol.positions, 300.0, 1)
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Config:
-    """A configuration whose paths lie in a temporary folder."""
-    return load_config([], [f"paths.data={tmp_path / 'data'}", f"paths.run={tmp_path / 'run'}"])
+@pytest.fixture(scope="session")
+def place(phenol: Molecule) -> Callable[[Path], Molecule]:
+    """Puts prepared phenol, and nothing else, into a data folder."""
+
+    def put(data: Path) -> Molecule:
+        directory = shutil.copytree(phenol.directory, data / "raw" / "phenol")
+        write_index(data / "raw", ["phenol"], [])
+        return load_molecule(directory)
+
+    return put

@@ -71,9 +71,18 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
             os.unlink(temporary)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes atomically."""
+
+    def write(stream: BinaryIO) -> None:
+        stream.write(content)
+
+    write_atomically(path, write)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
-    write_atomically(path, lambda stream: _write_all(stream, text.encode()))
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -138,7 +147,3 @@ def read_npz(
             f"{path} lacks the array(s) {', '.join(missing)}: delete it and run its stage again."
         )
     return arrays, record
-
-
-def _write_all(stream: BinaryIO, data: bytes) -> None:
-    stream.write(data)

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from kstep.artifacts import hash_bytes, hash_file, read_json
+from kstep.artifacts import hash_bytes, hash_file, read_json, write_json
 from kstep.errors import ArtifactError
 
 SCHEMA = "kstep.molecule"
 SCHEMA_VERSION = 1
+INDEX_SCHEMA = "kstep.molecules"
 
 SYMBOLS = {1: "H", 5: "B", 6: "C", 7: "N", 8: "O", 9: "F", 14: "Si", 15: "P", 16: "S",
            17: "Cl", 35: "Br", 53: "I"}  # fmt: skip
@@ -98,9 +99,21 @@ def load_molecule(directory: Path) -> Molecule:
     return molecule
 
 
+def write_index(raw: Path, names: list[str], failures: list[dict[str, Any]]) -> None:
+    """Write `index.json`: the molecules of the list last prepared, and its lines that failed."""
+    content = {"schema": INDEX_SCHEMA, "schema_version": 1}
+    write_json(raw / "index.json", {**content, "molecules": names, "failures": failures})
+
+
 def load_molecules(raw: Path) -> list[Molecule]:
-    """All prepared molecules below `data/raw`, by name; ArtifactError when there is none."""
-    directories = sorted(path.parent for path in raw.glob("*/manifest.json"))
-    if not directories:
+    """The molecules of the list last prepared in `data/raw`, in its order.
+
+    Raises ArtifactError when nothing was prepared there or a folder is not as it was made.
+    """
+    index = raw / "index.json"
+    if not index.exists():
         raise ArtifactError(f"{raw} holds no prepared molecule: run `kstep prep` first.")
-    return [load_molecule(directory) for directory in directories]
+    content = read_json(index)
+    if content.get("schema") != INDEX_SCHEMA:
+        raise ArtifactError(f"{index} is not an index of kstep: run `kstep prep` again.")
+    return [load_molecule(raw / name) for name in content["molecules"]]

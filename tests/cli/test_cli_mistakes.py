@@ -24,9 +24,9 @@ FAST = ["md.length_ns=0.01", "md.equilibration_ps=0.1", "md.nve_window_ps=0", "m
 
 
 @pytest.fixture
-def kstep(tmp_path, phenol, capsys, monkeypatch):
+def kstep(tmp_path, place, capsys, monkeypatch):
     """Runs a command in a workspace with phenol prepared; gives (status, stderr)."""
-    shutil.copytree(phenol.directory, tmp_path / "data" / "raw" / "phenol")
+    place(tmp_path / "data")
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> tuple[int, str]:
@@ -105,9 +105,9 @@ def _limit_file_size() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
 
 
-def test_a_full_disk_keeps_what_there_was(tmp_path, phenol):
+def test_a_full_disk_keeps_what_there_was(tmp_path, place):
     """A limit on file size fails a write as a full disk does, at any point of it."""
-    shutil.copytree(phenol.directory, tmp_path / "data" / "raw" / "phenol")
+    place(tmp_path / "data")
     command = [sys.executable, "-m", "kstep.cli", "md", *FAST, f"paths.data={tmp_path / 'data'}"]
     result = subprocess.run(
         command, preexec_fn=_limit_file_size, capture_output=True, text=True, check=False
@@ -118,8 +118,8 @@ def test_a_full_disk_keeps_what_there_was(tmp_path, phenol):
     assert [path for path in md.rglob("*") if path.is_file()] == []
 
 
-def test_ctrl_c_keeps_finished_work(tmp_path, phenol):
-    shutil.copytree(phenol.directory, tmp_path / "data" / "raw" / "phenol")
+def test_ctrl_c_keeps_finished_work(tmp_path, place):
+    place(tmp_path / "data")
     settings = ["md.length_ns=50", "md.nve_every_ps=1", "md.burst.count=0", "md.nve_window_ps=0"]
     command = [sys.executable, "-m", "kstep.cli", "md", *settings]
     process = subprocess.Popen(

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from kstep.model import JumpPrediction
-from kstep.model.jump import bend
+from kstep.model.jump import NetworkInput, bend
 from model_samples import ARCHITECTURES, MASSES, PHYSICS, make_batch, make_model, select
 
 TOLERANCE = 1e-5
@@ -23,6 +24,11 @@ def assert_same(found: JumpPrediction, expected: JumpPrediction) -> None:
     if expected.force is not None:
         assert found.force is not None
         assert relative(found.force, expected.force) < TOLERANCE
+
+
+class Silent(nn.Module):
+    def forward(self, inputs: NetworkInput) -> torch.Tensor:
+        return torch.zeros(*inputs.x.shape, 2)
 
 
 @pytest.fixture(params=ARCHITECTURES)
@@ -89,7 +95,7 @@ def test_momentum_is_conserved(arch: str, settings: dict[str, bool]) -> None:
 
 def test_silent_network_is_free_flight(arch: str) -> None:
     model, batch = make_model(arch), make_batch((9,))
-    model.network = lambda inputs: torch.zeros(*inputs.x.shape, 2)
+    model.network = Silent()
     batch = replace(batch, v=0.2 * batch.v)  # below half the cap
     jump = model(batch)
     assert relative(jump.dx, PHYSICS.duration * batch.v) < TOLERANCE
@@ -113,13 +119,15 @@ def test_displacements_stay_below_the_caps(arch: str) -> None:
 def test_bend_is_identity_then_smooth_then_bounded() -> None:
     r = torch.linspace(0.001, 1.0, 2000, dtype=torch.float64)
     directions = torch.tensor([0.6, 0.0, 0.8], dtype=torch.float64)
-    bent = bend((r[:, None] * directions)[None], torch.full((1, 2000, 1), 0.1).double())[0]
+    bent = bend(
+        (r[:, None] * directions)[None], torch.full((1, 2000, 1), 0.1, dtype=torch.float64)
+    )[0]
     lengths = bent.norm(dim=-1)
     assert torch.allclose(bent / lengths[:, None], directions.expand(2000, 3))
     assert torch.allclose(lengths[r <= 0.05], r[r <= 0.05])
-    assert float(lengths.max()) <= 0.1
+    assert float(lengths.max()) <= 0.1 + 1e-7
     slope = torch.diff(lengths) / torch.diff(r)
-    assert float(slope.min()) >= 0.0
+    assert float(slope.min()) > -1e-9
     assert float(torch.diff(slope).abs().max()) < 0.02  # no kink
 
 

@@ -101,7 +101,7 @@ def test_molecules_are_in_one_part_each(names: set[str], config: DatasetConfig) 
 def test_splits_do_not_depend_on_the_order_of_files(
     count: int, config: DatasetConfig, random: Random
 ) -> None:
-    made = [_source(f"m{i}", np.arange(30), np.zeros(30, np.int64)) for i in range(count)]
+    made = [_source(f"m{i}", np.arange(60), np.zeros(60, np.int64)) for i in range(count)]
     shuffled = list(made)
     random.shuffle(shuffled)
     first, second = make_splits(made, config), make_splits(shuffled, config)

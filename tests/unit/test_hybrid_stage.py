@@ -18,7 +18,6 @@ from kstep.config import load_config
 from kstep.errors import ArtifactError, ConfigError
 from kstep.hybrid import run
 from kstep.model import JumpPhysics, Scales, build_model, save_jump
-from kstep.molecule import load_molecule
 from kstep.trajectory import NVE, NVT, load_trajectory
 
 SETTINGS = [
@@ -127,8 +126,8 @@ def test_the_same_seed_gives_the_same_bytes(finished, tmp_path, phenol, untraine
         assert hash_file(again.with_suffix(suffix)) == hash_file(finished[1].with_suffix(suffix))
 
 
-def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(finished, tmp_path, phenol, untrained):
-    shutil.copytree(phenol.directory, tmp_path / "raw" / "phenol")
+def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(finished, tmp_path, place, untrained):
+    molecule = place(tmp_path)
     (tmp_path / "train").mkdir()
     shutil.copy(untrained, tmp_path / "train" / "best.ckpt")
     command = [sys.executable, "-m", "kstep.cli", "run"]
@@ -140,7 +139,6 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(finished, tmp_path, p
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "hybrid" / "phenol.npz").exists()
-    molecule = load_molecule(tmp_path / "raw" / "phenol")
     path = run(configure(tmp_path), [molecule], tmp_path / "train" / "best.ckpt")[0]
     assert hash_file(path) == hash_file(finished[1])
 

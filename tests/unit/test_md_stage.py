@@ -1,7 +1,6 @@
 """The md stage: schema, resume after any kill, refusals, reproducible bytes."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from kstep.errors import ArtifactError
 from kstep.md import run
 from kstep.md.stage import plan
 from kstep.md.systems import load_system
-from kstep.molecule import load_molecule
 from kstep.trajectory import NVE, NVT, load_trajectory
 
 SETTINGS = [
@@ -75,9 +73,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(finished, tmp_p
     assert hash_file(other) != hash_file(finished[1])
 
 
-def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(finished, tmp_path, phenol):
+def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(finished, tmp_path, place):
     arguments = [f"paths.data={tmp_path}", *SETTINGS]
-    shutil.copytree(phenol.directory, tmp_path / "raw" / "phenol")
+    molecule = place(tmp_path)
     command = [sys.executable, "-m", "kstep.cli", "md", *arguments]
     partial = tmp_path / "md" / ".partial" / "phenol"
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -88,7 +86,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(finished, tmp_path, p
     assert not (tmp_path / "md" / "phenol.npz").exists()
     kept = {path: path.stat().st_mtime_ns for path in partial.glob("block_*.npz")}
     assert kept
-    path = run(configure(tmp_path), [load_molecule(tmp_path / "raw" / "phenol")])[0]
+    path = run(configure(tmp_path), [molecule])[0]
     assert hash_file(path) == hash_file(finished[1])
     assert not partial.exists()
 

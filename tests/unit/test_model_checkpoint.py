@@ -17,7 +17,8 @@ def test_round_trip(arch: str, tmp_path: Path) -> None:
     model, batch = make_model(arch), make_batch((7,))
     save_jump(tmp_path / "best.ckpt", model, RECORD)
     loaded = load_jump(tmp_path / "best.ckpt")
-    assert torch.equal(loaded.model(batch).dx, model(batch).dx)
+    # Without gradients, as torch chooses other kernels, of other round-off, with them.
+    assert torch.equal(loaded.model(batch).dx, model.requires_grad_(False)(batch).dx)
     assert (loaded.physics, loaded.record) == (PHYSICS, RECORD)
     assert loaded.model.config == model.config
     assert not any(parameter.requires_grad for parameter in loaded.model.parameters())

@@ -55,7 +55,7 @@ def test_good_lines_survive_bad_ones(prepared: prep.Prepared) -> None:
 
 
 def test_failures_are_on_file(prepared: prep.Prepared, data: Path) -> None:
-    listed = json.loads((data / "raw" / "failures.json").read_text())["failures"]
+    listed = json.loads((data / "raw" / "index.json").read_text())["failures"]
     assert [(f["line"], f["text"], f["reason"]) for f in listed] == [
         (f.line, f.text, f.reason) for f in prepared.failures
     ]

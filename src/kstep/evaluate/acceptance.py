@@ -166,8 +166,8 @@ def judge_structure(structure: StructureMetrics, margin: float) -> Claim:
     )
     if shown.crossings is not None and _crossed_rarely(shown, margin):
         sentence += (
-            f", but the barrier is crossed too rarely to tell: {shown.crossings.baseline:.3g} "
-            f"times by the baseline, {shown.crossings.hybrid:.3g} by the hybrid, {MIN_CROSSINGS} needed"
+            f", but its barrier is crossed too rarely to tell ({shown.crossings.baseline:.3g} times "
+            f"by the baseline, {shown.crossings.hybrid:.3g} by the hybrid; {MIN_CROSSINGS} needed)"
         )
     return Claim(name=name, outcome=outcome, sentence=sentence)
 
@@ -210,7 +210,7 @@ def overall(molecules: Sequence[MoleculeMetrics]) -> tuple[Outcome, str]:
     said = {
         Outcome.ACCEPTED: f"The hybrid is accepted on {share}",
         Outcome.REJECTED: f"The hybrid is rejected: it gets {share} wrong",
-        Outcome.UNDECIDED: f"There is not enough data to accept the hybrid: {share} is undecided",
+        Outcome.UNDECIDED: f"There is not enough data to judge the hybrid on {share}",
     }[outcome]
     return outcome, f"{said}{_cost_clause(molecules)}."
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 from openmm import app, unit
 
-from kstep.artifacts import write_atomically, write_text
+from kstep.artifacts import write_bytes, write_text
 from kstep.molecule import Molecule
 from kstep.trajectory import NVT, Trajectory
+
+_DCD_STAMP = slice(180, 260)
 
 
 def write_dcd(path: Path, molecule: Molecule, trajectory: Trajectory) -> None:
@@ -17,12 +19,14 @@ def write_dcd(path: Path, molecule: Molecule, trajectory: Trajectory) -> None:
     interval = float(trajectory.times[frames[0]])
     topology = app.PDBFile(str(molecule.pdb)).topology
 
-    def write(stream: object) -> None:
-        dcd = app.DCDFile(stream, topology, interval * unit.picosecond, 1, 1)
-        for frame in frames:
-            dcd.writeModel(trajectory.pos[frame] * unit.nanometer)
-
-    write_atomically(path, write)
+    buffer = io.BytesIO()
+    dcd = app.DCDFile(buffer, topology, interval * unit.picosecond, 1, 1)
+    for frame in frames:
+        dcd.writeModel(trajectory.pos[frame] * unit.nanometer)
+    content = bytearray(buffer.getvalue())
+    # OpenMM stamps the time of writing into the second title; equal runs must give equal bytes.
+    content[_DCD_STAMP] = bytes(_DCD_STAMP.stop - _DCD_STAMP.start)
+    write_bytes(path, bytes(content))
 
 
 def write_pdb(path: Path, molecule: Molecule, trajectory: Trajectory) -> None:
@@ -31,7 +35,7 @@ def write_pdb(path: Path, molecule: Molecule, trajectory: Trajectory) -> None:
     positions = trajectory.pos[_first_segment(trajectory)[0]] * unit.nanometer
     text = io.StringIO()
     app.PDBFile.writeFile(pdb.topology, positions, text, keepIds=True)
-    # OpenMM stamps the day it was written; equal runs must give equal bytes.
+    # The remark holds the day of writing.
     lines = [line for line in text.getvalue().splitlines() if not line.startswith("REMARK")]
     write_text(path, "\n".join(lines) + "\n")
 

@@ -8,17 +8,14 @@ from rdkit import Chem
 from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 from tqdm import tqdm
 
-from kstep.artifacts import hash_bytes, write_json
+from kstep.artifacts import hash_bytes
 from kstep.config import Config
 from kstep.errors import MoleculeError
-from kstep.molecule import Molecule, load_molecule
+from kstep.molecule import Molecule, load_molecule, write_index
 from kstep.prep.chemistry import parse
 from kstep.prep.folder import Request, is_current, make
 from kstep.prep.smiles_list import SAFE_NAME, Entry, read_smiles_list
 from kstep.progress import progress
-
-FAILURES_SCHEMA = "kstep.prep.failures"
-FAILURES_SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -47,9 +44,10 @@ class Prepared:
 def run(config: Config, smiles_list: Path) -> Prepared:
     """Prepare every molecule of a list below `<paths.data>/raw`.
 
-    A line that fails is reported on standard error and in `raw/failures.json`, and the others
-    go on. A molecule that is already there, made from the same SMILES with the same settings
-    and unchanged since, is not made again. Folders of molecules not on the list are left alone.
+    A line that fails is reported on standard error, and the others go on; `raw/index.json`
+    lists both. A molecule that is already there, made from the same SMILES with the same settings
+    and unchanged since, is not made again. Folders of molecules not on the list
+    are left alone, and later stages pass them over.
 
     Raises MoleculeError when the list cannot be read or none of its molecules could be
     prepared, ConfigError when the force field or charge model does not exist.
@@ -66,7 +64,13 @@ def run(config: Config, smiles_list: Path) -> Prepared:
                 failures.append(_failure(request.entry, error))
             bar.update(1)
     failures.sort(key=lambda failure: failure.line)
-    _report(failures, smiles_list, raw / "failures.json")
+    for failure in failures:
+        _say(f"warning: {smiles_list}, line {failure.line}: {failure.reason}")
+    write_index(
+        raw,
+        [molecule.name for molecule in molecules],
+        [asdict(failure) for failure in failures],
+    )
     if not molecules:
         raise MoleculeError(
             f"none of the {len(entries)} molecules of {smiles_list} could be prepared: "
@@ -119,17 +123,6 @@ def _prepare(request: Request, directory: Path, config: Config) -> Molecule:
 
 def _failure(entry: Entry, error: MoleculeError) -> Failure:
     return Failure(entry.line, entry.text, str(error))
-
-
-def _report(failures: list[Failure], smiles_list: Path, path: Path) -> None:
-    content = {
-        "schema": FAILURES_SCHEMA,
-        "schema_version": FAILURES_SCHEMA_VERSION,
-        "failures": [asdict(failure) for failure in failures],
-    }
-    write_json(path, content)
-    for failure in failures:
-        _say(f"warning: {smiles_list}, line {failure.line}: {failure.reason}")
 
 
 def _say(sentence: str) -> None:

@@ -71,7 +71,7 @@ class JumpTraining(pl.LightningModule):
     def training_step(self, batch: WindowBatch, index: int) -> Mapping[str, Tensor]:
         """The loss of one batch."""
         loss = jump_loss(self.model(batch.start), batch, self.model.physics, self.settings)
-        return {"loss": loss.total, **loss.values()}
+        return {"loss": loss.total, **loss.terms()}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW, with weight decay on matrices only."""
@@ -102,6 +102,20 @@ class JumpTraining(pl.LightningModule):
             averages: list[Tensor] = list(self.average.parameters())
             weights: list[Tensor] = list(self.model.parameters())
             torch._foreach_lerp_(averages, weights, 1.0 - decay)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm; a gradient that is not finite is dropped instead of spreading."""
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if not bool(torch.isfinite(norm)):
+            torch._foreach_zero_(gradients)
+            return
+        torch._foreach_mul_(gradients, min(1.0, self.settings.grad_clip / max(float(norm), 1e-12)))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the counters and the clock."""

@@ -34,9 +34,9 @@ class Loss:
     force: Float[Tensor, ""]
     total: Float[Tensor, ""]
 
-    def values(self) -> Mapping[str, Tensor]:
+    def terms(self) -> Mapping[str, Tensor]:
         """The terms by name, detached."""
-        return {name: term.detach() for name, term in vars(self).items()}
+        return {name: term.detach() for name, term in vars(self).items() if name != "total"}
 
 
 def jump_loss(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -31,7 +30,7 @@ class RelativeError:
     rel_dv: float
 
     @classmethod
-    def of(cls, sums: Float[Tensor, "4"]) -> Self:
+    def of(cls, sums: Float[Tensor, "4"]) -> "RelativeError":
         """From squared error and squared residual of Δx, then of Δv."""
         error_x, target_x, error_v, target_v = sums.tolist()
         return cls(

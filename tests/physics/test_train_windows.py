@@ -1,0 +1,162 @@
+"""Targets, time reversal, chained jumps: held against true trajectories."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from kstep.config import ModelConfig
+from kstep.model import JumpBatch, JumpModel, JumpPrediction
+from kstep.train.data import TrainingData, measure_physics
+from kstep.train.reversal import reversed_half_velocity, rigid_pairs
+from kstep.train.scores import rollout_rmsd, score
+from kstep.train.windows import jump_windows
+from model_samples import PHYSICS, make_model
+from train_samples import DT, MASSES, SHAPES, K, bursts, forces, make_config, make_dataset
+
+LANDINGS = ("step", "half_step")
+
+
+def verlet(x: np.ndarray, v: np.ndarray, name: str, steps: int) -> tuple[np.ndarray, ...]:
+    """Positions, velocities and following half-step velocities after some steps."""
+    numbers, rest = SHAPES[name][0], np.array(SHAPES[name][1])
+    masses = np.array([MASSES[n] for n in numbers])[:, None]
+    for step in range(steps + 1):
+        half = v + 0.5 * DT * forces(x, rest) / masses
+        if step == steps:
+            return x, v, half
+        x = x + DT * half
+        v = half + 0.5 * DT * forces(x, rest) / masses
+    raise AssertionError
+
+
+class ExactJump(JumpModel):
+    """k true steps, to either landing."""
+
+    def __init__(self, landing: str) -> None:
+        super().__init__(
+            ModelConfig(), PHYSICS.model_copy(update={"landing": landing}), nn.Linear(1, 1)
+        )
+
+    def forward(self, batch: JumpBatch) -> JumpPrediction:
+        dx, dv = torch.zeros_like(batch.x), torch.zeros_like(batch.v)
+        for row in range(len(batch.species)):
+            size = int(batch.mask[row].sum())
+            name = next(n for n, (numbers, _) in SHAPES.items() if len(numbers) == size)
+            x, v = batch.x[row, :size].double().numpy(), batch.v[row, :size].double().numpy()
+            new_x, new_v, half = verlet(x, v, name, K)
+            if self.physics.landing == "half_step":
+                new_x, new_v = new_x + 0.5 * DT * half, half
+            dx[row, :size] = torch.from_numpy(new_x - x).float()
+            dv[row, :size] = torch.from_numpy(new_v - v).float()
+        return JumpPrediction(dx, dv, None, torch.zeros(len(batch.species), 2, 3))
+
+
+@pytest.mark.parametrize("landing", LANDINGS)
+def test_targets_are_where_the_dynamics_land(landing: str) -> None:
+    dataset = make_dataset(4)
+    windows = jump_windows(dataset, landing, DT)
+    chosen = torch.arange(dataset.n_windows)
+    result = score(ExactJump(landing), windows, chosen)
+    assert result.all.rel_dx < 1e-3
+    assert result.all.rel_dv < 1e-3
+
+
+@pytest.mark.parametrize("landing", LANDINGS)
+def test_reversed_windows_are_true_trajectories_too(landing: str) -> None:
+    dataset = make_dataset(4)
+    windows = jump_windows(dataset, landing, DT)
+    jump = ExactJump(landing)
+    for row in (0, 1):
+        of = torch.from_numpy(np.flatnonzero(dataset.molecule_id == row))
+        batch = windows.batch(of, torch.ones(len(of), dtype=torch.bool))
+        found = jump(batch.start)
+        assert float((found.dx - batch.dx).abs().max()) < 1e-5
+        assert float((found.dv - batch.dv).abs().max()) < 2e-3
+        assert float(batch.dv.abs().max()) > 1.0
+
+
+@pytest.mark.parametrize("landing", LANDINGS)
+def test_exact_jumps_chain_exactly(landing: str) -> None:
+    dataset = make_dataset(4)
+    rmsd = rollout_rmsd(ExactJump(landing), dataset, torch.arange(dataset.n_windows))
+    assert len(rmsd) == 3
+    assert max(rmsd) < 1e-5
+
+
+def test_errors_of_chained_jumps_grow() -> None:
+    dataset = make_dataset(4)
+    rmsd = rollout_rmsd(make_model("propagator"), dataset, torch.arange(dataset.n_windows))
+    assert 1e-4 < rmsd[0] < rmsd[2]
+
+
+def test_free_flight_has_no_skill() -> None:
+    class Flight(ExactJump):
+        def forward(self, batch: JumpBatch) -> JumpPrediction:
+            tau = self.physics.duration
+            return JumpPrediction(
+                tau * batch.v, 0.0 * batch.v, None, torch.zeros(len(batch.x), 2, 3)
+            )
+
+    dataset = make_dataset(4)
+    result = score(Flight("step"), jump_windows(dataset, "step", DT), torch.arange(20))
+    assert result.all.rel_dx == pytest.approx(1.0)
+    assert result.all.rel_dv == pytest.approx(1.0)
+
+
+def test_rigid_pairs_are_found_and_others_are_not() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(0.0, 0.1, (50, 4, 3))
+    bond = rng.normal(size=(50, 3))
+    x[:, 2] = x[:, 0] + 0.109 * bond / np.linalg.norm(bond, axis=-1, keepdims=True)
+    assert rigid_pairs(x).tolist() == [[0, 2]]
+    assert rigid_pairs(bursts("bent", 10)["x"][:, 0]).size == 0
+
+
+def test_reversed_half_step_keeps_constrained_bonds() -> None:
+    """A rigid rotor: the step before t is the mirror image of the step after it."""
+    rng = np.random.default_rng(1)
+    length, masses = 0.109, np.array([12.011, 1.008])
+    axis = rng.normal(size=(40, 3))
+    axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
+    spin = np.cross(axis, rng.normal(size=(40, 3))) * 20.0  # rad/ps
+    weights = np.array([masses[1], -masses[0]]) / masses.sum()
+    x = -weights[:, None] * length * axis[:, None]
+    v = -weights[:, None] * length * np.cross(spin, axis)[:, None]
+
+    def leapfrog(sign: float) -> np.ndarray:
+        """Velocity over the step after (or before): along the chord of a full step."""
+        ahead = sign * DT * np.cross(spin, axis)
+        chord = axis * np.sqrt(1.0 - np.sum(ahead**2, axis=-1, keepdims=True)) + ahead
+        return -weights[:, None] * length * (chord - axis)[:, None] / DT
+
+    expected = leapfrog(-1.0)
+    naive = leapfrog(1.0) - 2.0 * v
+    found = reversed_half_velocity(x, v, leapfrog(1.0), masses, DT)
+    assert np.abs(found - expected).max() < 1e-6
+    bonds = np.linalg.norm((x + DT * found)[:, 0] - (x + DT * found)[:, 1], axis=-1)
+    assert np.abs(bonds - length).max() < 1e-9
+    assert np.abs(naive - expected).max() < 1e-6  # symmetric here: nothing to correct
+
+    tilted = leapfrog(1.0) + 0.1 * np.array([1.0, -1.0])[:, None] * axis[:, None] / masses[:, None]
+    found = reversed_half_velocity(x, v, tilted, masses, DT)
+    assert np.abs(found - expected).max() < 1e-6  # an error along the bond is taken out
+
+
+def test_scales_make_everything_of_order_one(tmp_path: Path) -> None:
+    dataset = make_dataset(6)
+    windows = jump_windows(dataset, "half_step", DT)
+    train = torch.arange(dataset.n_windows)
+    data = TrainingData(dataset, windows, train, {}, {})
+    physics = measure_physics(make_config(tmp_path), data)
+    assert physics.duration == pytest.approx((K + 0.5) * DT)
+    assert physics.elements == {1, 6, 8}
+    root = np.sqrt(windows.masses[windows.molecule].numpy())[..., None]
+    residual = root * (windows.dx[0] - physics.duration * windows.v[0]).numpy()
+    components = 3 * (root > 0).sum()
+    unit = physics.duration * physics.scales.position_residual
+    assert (residual**2).sum() / components / unit**2 == pytest.approx(1.0, rel=1e-4)
+    velocity = (root * windows.dv[0].numpy() / physics.scales.velocity_residual) ** 2
+    assert velocity.sum() / components == pytest.approx(1.0, rel=1e-4)
