@@ -43,6 +43,10 @@ def test_an_independent_baseline_is_accepted(tmp_path, molecule, seed):
     metrics = judged(tmp_path, molecule, make_hybrid(molecule, seed))
     assert outcomes(metrics) == [Outcome.ACCEPTED] * 4
     assert metrics.outcome is Outcome.ACCEPTED
+    coordinates = metrics.molecules[0].structure.coordinates
+    # By chance some exceed the floor and some stay below it.
+    assert min(entry.excess for entry in coordinates) < 0.0
+    assert max(entry.excess for entry in coordinates) < 0.002
     assert metrics.sentence.startswith("The hybrid is accepted on sample (1 of 1 molecules)")
     assert "4 times slower" in metrics.sentence
 

@@ -64,6 +64,16 @@ def test_linear_arms_have_no_dihedral():
     assert [c.kind for c in coordinate_classes(chain)].count("dihedral") == 0
 
 
+def test_a_coordinate_has_no_direction():
+    """Propane with its two C-C bonds written in opposite senses."""
+    positions = np.array([[-0.1, 0.1, 0.0], [0.0, 0.0, 0.0], [0.1, 0.1, 0.0]])
+    propane = molecule_of([6, 6, 6], [[0, 1], [2, 1]], positions)
+    reverse = molecule_of([6, 6, 6], [[0, 1], [1, 2]], positions)
+    for molecule in (propane, reverse):
+        bonds = [c for c in coordinate_classes(molecule) if c.kind == "bond"]
+        assert [len(c.members) for c in bonds] == [2]
+
+
 def test_equivalent_atoms_of_benzene():
     ring = [[i, (i + 1) % 6] for i in range(6)] + [[i, i + 6] for i in range(6)]
     numbers = np.array([6] * 6 + [1] * 6)
@@ -149,6 +159,10 @@ def test_wells_of_a_torsion():
     assert over_seam[0] == over_seam[-1] == 0
     assert find_wells(np.ones(72)).max() == 0
     assert find_wells(bumps(0.0, 25.0)).max() == 0
+    # The scatter of a tail is no barrier.
+    frayed = np.zeros(72)
+    frayed[[10, 11, 12, 14, 18]] = 1.0
+    assert find_wells(frayed).max() == 0
 
 
 def test_crossings_skip_the_barrier():

@@ -166,8 +166,8 @@ def judge_structure(structure: StructureMetrics, margin: float) -> Claim:
     )
     if shown.crossings is not None and _crossed_rarely(shown, margin):
         sentence += (
-            f", but its barrier is crossed too rarely to tell ({shown.crossings.baseline:.3g} times "
-            f"by the baseline, {shown.crossings.hybrid:.3g} by the hybrid; {MIN_CROSSINGS} needed)"
+            f", but its barrier is crossed too rarely to tell ({shown.crossings.baseline:.3g} "
+            f"times by the baseline, {shown.crossings.hybrid:.3g} by the hybrid; {MIN_CROSSINGS} needed)"
         )
     return Claim(name=name, outcome=outcome, sentence=sentence)
 

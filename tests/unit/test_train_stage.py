@@ -1,0 +1,276 @@
+"""The stage as a whole: it learns, repeats itself exactly, survives a kill, refuses mix-ups."""
+
+import csv
+import importlib.util
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from kstep import train
+from kstep.config import Config
+from kstep.errors import ArtifactError, ConfigError, DeviceError, KstepError
+from kstep.model import load_jump
+from kstep.train.module import JumpTraining
+from train_samples import make_config, make_files
+
+
+class KilledError(Exception):
+    """Stands for kill -9: nothing can be tidied up."""
+
+
+Files = tuple[Path, Path]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return make_files(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def finished(files: Files, tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
+    config = make_config(tmp_path_factory.mktemp("finished"))
+    return config, train.run(config, *files).parent
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, batch: int, error: type) -> Callable[[], None]:
+    original = JumpTraining.training_step
+
+    def step(self: JumpTraining, *arguments: object) -> object:
+        if self.batches_done == batch:
+            raise error
+        return original(self, *arguments)
+
+    monkeypatch.setattr(JumpTraining, "training_step", step)
+    return lambda: monkeypatch.setattr(JumpTraining, "training_step", original)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_it_learns_and_says_so(finished: tuple[Config, Path]) -> None:
+    _, folder = finished
+    history = rows(folder)
+    assert float(history[-1]["seen_rel_dx"]) < 0.7 * float(history[0]["seen_rel_dx"])
+    assert {"lr", "train_position", "train_velocity", "train_momentum", "unseen_rel_dv",
+            "seen_rollout_rmsd_nm_3"} <= history[0].keys()  # fmt: skip
+    record = json.loads((folder / "record.json").read_text())
+    score = record["scores"]["val_seen"]
+    assert 0.0 < score["rel_dx"] < 0.7
+    assert set(score["by_molecule"]) == {"bent"}
+    assert set(record["scores"]["val_unseen"]["by_molecule"]) == {"flat"}
+    assert set(score["by_element"]) == {"H", "C", "O"}
+    assert len(record["rollout_rmsd_nm"]["test_seen"]) == 3
+    assert record["clipped_share"] == 0.0
+    assert record["n_parameters"] > 1000
+
+
+def test_checkpoint_says_what_it_is(finished: tuple[Config, Path]) -> None:
+    config, folder = finished
+    jump = load_jump(folder / "best.ckpt")
+    assert (jump.physics.k_steps, jump.physics.landing) == (8, "half_step")
+    assert jump.physics.molecules == ("bent",)
+    assert jump.model.config == config.model
+    assert {"config_hash", "dataset_hash", "split_hashes", "seed", "versions"} <= jump.record.keys()
+
+
+def test_histogram_counts_every_atom_twice(finished: tuple[Config, Path]) -> None:
+    with (finished[1] / "displacements.csv").open() as stream:
+        table = list(csv.DictReader(stream))
+    true, predicted = (sum(int(row[side]) for row in table) for side in ("true", "predicted"))
+    assert true == predicted == 2 * 7 * 4  # bursts, windows each, atoms
+
+
+def test_same_seed_same_weights(
+    finished: tuple[Config, Path], files: Files, tmp_path: Path
+) -> None:
+    config = make_config(tmp_path)
+    again = train.run(config, *files)
+    assert again.read_bytes() == (finished[1] / "best.ckpt").read_bytes()
+    for name in ("record.json", "metrics.csv", "displacements.csv"):
+        assert again.with_name(name).read_bytes() == (finished[1] / name).read_bytes()
+
+
+def test_another_seed_other_weights(
+    finished: tuple[Config, Path], files: Files, tmp_path: Path
+) -> None:
+    folder = train.run(make_config(tmp_path, "train.seed=7"), *files).parent
+    mine, theirs = weights(folder), weights(finished[1])
+    assert not all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_killed_and_continued_is_as_if_never_killed(
+    accumulate: int, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = (f"train.grad_accum={accumulate}", "train.input_noise=0.001")
+    whole = train.run(make_config(tmp_path / "whole", *overrides), *files).parent
+    config = make_config(tmp_path / "killed", *overrides)
+    for batch in (4, 12, 25):  # before the first checkpoint, between, in a later epoch
+        heal = interrupt_at(monkeypatch, batch, KilledError)
+        with pytest.raises(KilledError):
+            train.run(config, *files)
+        heal()
+    folder = train.run(config, *files).parent
+    expected = weights(whole)
+    assert all(torch.equal(value, expected[name]) for name, value in weights(folder).items())
+    for name in ("best.ckpt", "record.json", "metrics.csv"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_ctrl_c_gets_through_and_keeps_the_checkpoint(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    interrupt_at(monkeypatch, 12, KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train.run(make_config(tmp_path), *files)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert (tmp_path / "run" / "train" / "last.ckpt").exists()
+
+
+def test_finished_training_is_not_repeated(
+    finished: tuple[Config, Path], files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_at(monkeypatch, 0, KilledError)
+    config, folder = finished
+    assert train.run(config, *files) == folder / "best.ckpt"
+
+
+def test_other_tracker_or_threads_are_the_same_training(
+    finished: tuple[Config, Path], files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_at(monkeypatch, 0, KilledError)
+    settings = {"logger": "tensorboard", "threads": 2}
+    config = finished[0]
+    same = config.model_copy(update={"train": config.train.model_copy(update=settings)})
+    assert train.run(same, *files) == finished[1] / "best.ckpt"
+
+
+@pytest.mark.parametrize("name", ["lr", "arch", "dataset", "split"])
+def test_another_training_in_the_same_folder_is_refused(
+    name: str, finished: tuple[Config, Path], files: Files, tmp_path: Path
+) -> None:
+    config, folder = finished
+    before = (folder / "best.ckpt").read_bytes()
+    dataset, splits = files
+    if name == "lr":
+        update = {"train": config.train.model_copy(update={"lr": 1e-3})}
+        config, what = config.model_copy(update=update), "other settings of model or train"
+    elif name == "arch":
+        update = {"model": config.model.model_copy(update={"hidden_channels": 8})}
+        config, what = config.model_copy(update=update), "other settings of model or train"
+    elif name == "dataset":
+        (dataset, _), what = make_files(tmp_path, count=21), "another dataset"
+    else:
+        (_, splits), what = make_files(tmp_path, count=19), "other splits"
+    with pytest.raises(ArtifactError, match=rf"record\.json belongs to a training with {what}"):
+        train.run(config, dataset, splits)
+    assert (folder / "best.ckpt").read_bytes() == before
+
+
+def test_unfinished_training_with_other_settings_is_refused(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heal = interrupt_at(monkeypatch, 12, KilledError)
+    with pytest.raises(KilledError):
+        train.run(make_config(tmp_path), *files)
+    heal()
+    with pytest.raises(
+        ArtifactError, match=r"last\.ckpt belongs to a training with other settings"
+    ):
+        train.run(make_config(tmp_path, "train.lr=1e-3"), *files)
+
+
+def test_truncated_last_checkpoint(
+    finished: tuple[Config, Path], files: Files, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run" / "train"
+    folder.mkdir(parents=True)
+    (folder / "last.ckpt").write_bytes((finished[1] / "last.ckpt").read_bytes()[:3000])
+    with pytest.raises(ArtifactError, match=r"last\.ckpt is truncated or not a checkpoint"):
+        train.run(make_config(tmp_path), *files)
+
+
+def test_missing_dataset(files: Files, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"nowhere\.npz is missing"):
+        train.run(make_config(tmp_path), tmp_path / "nowhere.npz", files[1])
+
+
+def test_dataset_of_another_k(files: Files, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="holds windows of 8 base steps, not 16"):
+        train.run(make_config(tmp_path, "train.k_steps=16"), *files)
+
+
+def test_nothing_to_validate_with(files: Files, tmp_path: Path) -> None:
+    dataset, splits = make_files(tmp_path)
+    content = json.loads((splits / "val.json").read_text())
+    content |= {"seen_molecules": {}, "unseen_molecules": {}}
+    (splits / "val.json").write_text(json.dumps(content))
+    with pytest.raises(ArtifactError, match=r"val\.json holds no window"):
+        train.run(make_config(tmp_path), dataset, splits)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_absent_gpu(files: Files, tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match=r"train\.device=gpu, but torch sees no GPU"):
+        train.run(make_config(tmp_path, "train.device=gpu"), *files)
+
+
+@pytest.mark.parametrize("tracker", ["wandb", "wandb-offline", "tensorboard"])
+def test_absent_tracker(
+    tracker: str, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=rf"train\.logger={tracker} needs the package"):
+        train.run(make_config(tmp_path, f"train.logger={tracker}"), *files)
+
+
+def test_full_disk(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pytorch_lightning.Trainer.save_checkpoint", full)
+    with pytest.raises(KstepError, match=r"last\.ckpt could not be written \(No space left"):
+        train.run(make_config(tmp_path), *files)
+
+
+def test_early_stop(files: Files, tmp_path: Path) -> None:
+    overrides = ("train.lr=1e-12", "train.lr_min=1e-12", "train.patience=1", "train.epochs=50")
+    folder = train.run(make_config(tmp_path, *overrides), *files).parent
+    assert len(rows(folder)) < 6
+
+
+def test_time_limit(files: Files, tmp_path: Path) -> None:
+    overrides = ("train.max_minutes=0.02", "train.epochs=100000", "train.val_every_steps=100000")
+    folder = train.run(make_config(tmp_path, *overrides), *files).parent
+    (row,) = rows(folder)
+    assert float(row["lr"]) < 1e-4  # the decay was fitted to the time
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="not installed")
+def test_tensorboard(files: Files, tmp_path: Path) -> None:
+    folder = train.run(make_config(tmp_path, "train.logger=tensorboard"), *files).parent
+    assert list((folder / "tensorboard").glob("events*"))
+
+
+@pytest.mark.parametrize("settings", [("model.use_force_head=true", "train.lambda_force=0.1"),
+                                      ("model.predict_delta=false",),
+                                      ("model.max_disp_nm=0.02",),
+                                      ("train.landing=step", "hybrid.corrector=none")])  # fmt: skip
+def test_options_train_too(settings: tuple[str, ...], files: Files, tmp_path: Path) -> None:
+    folder = train.run(make_config(tmp_path, "train.epochs=1", *settings), *files).parent
+    record = json.loads((folder / "record.json").read_text())
+    assert 0.0 < record["scores"]["val_seen"]["rel_dx"] < 1.5
+    assert (record["clipped_share"] > 0.0) == ("model.max_disp_nm=0.02" in settings)
+    forces = [float(row["train_force"]) for row in rows(folder)]
+    assert (max(forces) > 0.0) == ("model.use_force_head=true" in settings)
