@@ -181,7 +181,7 @@ def test_energy_rescaling_restores_the_energy_and_keeps_momenta(phenol, make_dyn
 
 def test_rescaling_that_would_need_an_imaginary_factor_is_left_out(phenol, equilibrium):
     x, v = (array[None] for array in equilibrium)
-    state = PhaseState(x, v, np.zeros_like(x), np.zeros(1))
+    state = PhaseState(x, v, np.zeros_like(x), np.zeros(1), np.zeros(1))
     impossible = state.etot(phenol.masses) - 1e4
     np.testing.assert_array_equal(rescale_to_energy(state, impossible, phenol.masses), v)
 
@@ -210,8 +210,7 @@ def test_nvt_with_the_exact_jump_is_canonical(isobutanol, make_dynamics, make_sa
     state = macro_step.start(x[None], v[None])
     velocities = []
     for _ in range(6000):
-        state = macro_step(state)
-        state = PhaseState(state.x, thermostat(state.x, state.v), state.forces, state.epot)
+        state = thermostat(macro_step(state))
         velocities.append(state.v[0])
     masses = isobutanol.masses
     internal = remove_centre_of_mass(np.array(velocities), masses)
@@ -219,6 +218,34 @@ def test_nvt_with_the_exact_jump_is_canonical(isobutanol, make_dynamics, make_sa
     temperature = kinetic_temperature(internal, masses, freedom)
     means = temperature.reshape(30, -1).mean(axis=1)
     assert abs(means.mean() - 300.0) < 3.5 * means.std(ddof=1) / np.sqrt(len(means))
+
+
+def test_many_small_errors_of_one_sign_are_stopped(phenol, make_dynamics, equilibrium):
+    """A jump that heats by a little each time passes the bound on one jump, not on all."""
+    good = exact(phenol, make_dynamics, "drift_kick_drift")
+
+    class Heater:
+        k_steps, landing = K, "half_step"
+
+        def __call__(self, x, v, forces):
+            landed_x, landed_v = good(x, v, forces)
+            return landed_x, 1.01 * landed_v
+
+    macro_step = MacroStep(Heater(), make_dynamics(phenol), hybrid_config(), 1)
+    states = run_nve(macro_step, equilibrium, 200)
+    energies = np.array([state.etot(phenol.masses)[0] for state in states])
+    bound = hybrid_config().guard.max_energy_debt
+    assert 0.3 * bound < np.ptp(energies) < bound + 3.0
+    assert 0 < macro_step.accounts.rejected_jumps < 200
+    np.testing.assert_allclose(states[-1].debt[0], energies[-1] - energies[0])
+
+
+def test_the_thermostat_takes_energy_debt_back(phenol, make_dynamics, equilibrium):
+    dynamics = make_dynamics(phenol)
+    thermostat = OrnsteinUhlenbeck(dynamics, 300.0, 1.0, 0.018, np.random.default_rng(0))
+    x, v = (array[None] for array in equilibrium)
+    state = PhaseState(x, v, np.zeros_like(x), np.zeros(1), np.full(1, 5.0))
+    assert thermostat(state).debt[0] == pytest.approx(5.0 * np.exp(-2 * 0.018))
 
 
 def test_a_jump_that_lands_elsewhere_is_refused(phenol, make_dynamics):

@@ -1,5 +1,7 @@
 """What is particular to each architecture, gradients, the predictor, the summary."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -89,6 +91,31 @@ def test_heads_must_divide_channels() -> None:
     config = ModelConfig(hidden_channels=10, num_heads=4)
     with pytest.raises(ConfigError, match=r"hidden_channels=10 is not a multiple"):
         build_model(config, PHYSICS)
+
+
+@pytest.mark.parametrize("motion", ["translation", "rotation"])
+def test_operators_act_on_relative_motion(motion: str) -> None:
+    """Rigid motion stretches no bond: no projected force; translation: no force at all."""
+    network, inputs = make_model("propagator").network, network_input((9,))
+    pairs = network.geometry(inputs.x, inputs.mask)
+    nodes, features = network.invariants(inputs.species, pairs)
+    operators = network.at_start(pairs, features)
+    operators = replace(operators, sources=torch.zeros_like(operators.sources))
+    axis = torch.tensor([0.3, -0.8, 0.5]).expand(1, 9, 3)
+    rigid = 3.0 * axis
+    if motion == "rotation":
+        rigid = torch.linalg.cross(axis, 10.0 * inputs.x)
+        operators = replace(operators, isotropic=torch.zeros_like(operators.isotropic))
+    mobility = (2.0 * inputs.inverse_root_mass)[..., None]
+    vec = (rigid[..., None] / mobility).expand(1, 9, 3, 8).contiguous()
+    layer = network.before[0]
+    still = replace(operators, projected=0 * operators.projected, isotropic=0 * operators.isotropic)
+    assert torch.allclose(
+        layer(vec, nodes, mobility, operators), layer(vec, nodes, mobility, still), atol=1e-4
+    )
+    bent = vec + torch.randn(vec.shape, generator=torch.Generator().manual_seed(0))
+    moved = layer(bent, nodes, mobility, operators) - layer(bent, nodes, mobility, still)
+    assert float(moved.abs().max()) > 1e-2
 
 
 def test_distant_atoms_do_not_feel_each_other(arch: str) -> None:

@@ -200,6 +200,11 @@ class GuardConfig(Section):
     max_energy_error: Positive = Field(
         10.0, description="largest change of the total energy in a macro-step, kJ/mol"
     )
+    max_energy_debt: Positive = Field(
+        10.0,
+        description="largest energy that all jumps together may have added or lost and the "
+        "thermostat not yet taken back, kJ/mol",
+    )
     max_displacement_nm: Positive = Field(
         0.2, description="largest displacement of an atom from free flight, nm"
     )

@@ -159,16 +159,20 @@ def judge_structure(structure: StructureMetrics, margin: float) -> Claim:
     outcome = worst(found for found, _ in judged)
     culprits = [entry for found, entry in judged if found is outcome]
     shown = max(culprits, key=lambda entry: entry.excess)
-    count = f" (worst of {len(culprits)})" if outcome is not Outcome.ACCEPTED else ""
+    several = outcome is not Outcome.ACCEPTED and len(culprits) > 1
+    count = f" (worst of {len(culprits)})" if several else ""
     sentence = (
         f"the {shown.kind} {shown.label}{count} differs from the baseline by {shown.js:.2g} nats "
         f"against {shown.noise:.2g} of noise (95%: {shown.noise_95:.2g}), allowed {margin:g} more"
     )
     if shown.crossings is not None and _crossed_rarely(shown, margin):
         sentence += (
-            f", but its barrier is crossed too rarely to tell ({shown.crossings.baseline:.3g} "
-            f"times by the baseline, {shown.crossings.hybrid:.3g} by the hybrid; {MIN_CROSSINGS} needed)"
+            ", but its barrier is crossed too rarely to tell "
+            f"({shown.crossings.baseline:.3g} times by the baseline, "
+            f"{shown.crossings.hybrid:.3g} by the hybrid; {MIN_CROSSINGS} needed)"
         )
+    elif outcome is Outcome.UNDECIDED:
+        sentence += ", which so short a run cannot tell from noise"
     return Claim(name=name, outcome=outcome, sentence=sentence)
 
 

@@ -63,4 +63,7 @@ def _row(molecule: MoleculeMetrics) -> tuple[str, ...]:
 
 
 def _joules(drift: Estimate | None) -> str:
-    return "–" if drift is None else f"{drift.value * 1000.0:.2g}"
+    if drift is None:
+        return "–"
+    joules = drift.value * 1000.0
+    return f"{joules:.0f}" if joules >= 10.0 else f"{joules:.2g}"

@@ -15,12 +15,12 @@ from kstep.hybrid.macrostep import Accounts, MacroStep
 from kstep.hybrid.state import PhaseState, Replicas
 from kstep.parallel import Report
 
-Thermostat = Callable[[Replicas, Replicas], Replicas]
-"""(x, v) → v after the stochastic step that belongs to one macro-step."""
+Thermostat = Callable[[PhaseState], PhaseState]
+"""The stochastic step that belongs to one macro-step."""
 
 BLOCK_SCHEMA = "kstep.hybrid_block"
 _FRAMES = ("pos", "vel", "epot", "steps", "calls")
-_END = ("end_x", "end_v", "end_forces", "end_epot")
+_END = ("x", "v", "forces", "epot", "debt")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +71,7 @@ def propagate(
             report(save_every * macro_step.duration * state.n_replicas)
         if thermostat is not None:
             with accounts.timing("thermostat"):
-                v = thermostat(state.x, state.v)
-                state = PhaseState(state.x, v, state.forces, state.epot)
+                state = thermostat(state)
     pos, vel, epot, steps_of, calls = (
         np.array([frame[column] for frame in frames]) for column in range(5)
     )
@@ -89,12 +88,11 @@ def save_block(path: Path, block: Block, record: Record) -> None:
         "seconds": block.accounts.seconds,
         "wall": block.wall,
     }
-    end = block.end
     write_npz(
         path,
         {
             **{name: getattr(block, name) for name in _FRAMES},
-            **dict(zip(_END, (end.x, end.v, end.forces, end.epot), strict=True)),
+            **{f"end_{name}": getattr(block.end, name) for name in _END},
             "total_calls": block.accounts.calls,
             "accounts": np.array(json.dumps(accounts)),
         },
@@ -105,7 +103,7 @@ def save_block(path: Path, block: Block, record: Record) -> None:
 def load_block(path: Path, record: Record) -> Block | None:
     """A finished block of this very run, or None."""
     try:
-        arrays, found = read_npz(path, BLOCK_SCHEMA, 1, (*_FRAMES, *_END, "accounts"))
+        arrays, found = read_npz(path, BLOCK_SCHEMA, 1, (*_FRAMES, "accounts"))
     except ArtifactError:
         return None
     if found != record:
@@ -114,7 +112,7 @@ def load_block(path: Path, record: Record) -> Block | None:
     wall = content.pop("wall")
     return Block(
         **{name: arrays[name] for name in _FRAMES},
-        end=PhaseState(*(arrays[name] for name in _END)),
+        end=PhaseState(*(arrays[f"end_{name}"] for name in _END)),
         accounts=Accounts(calls=arrays["total_calls"], **content),
         wall=wall,
     )

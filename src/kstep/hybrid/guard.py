@@ -19,10 +19,16 @@ def landing_is_sane(
 
 
 def energy_is_kept(
-    config: GuardConfig, before: Float[np.ndarray, " R"], after: Float[np.ndarray, " R"]
+    config: GuardConfig, error: Float[np.ndarray, " R"], debt: Float[np.ndarray, " R"]
 ) -> Bool[np.ndarray, " R"]:
-    """After the corrector: finite, and the total energy (kJ/mol) within the stated bound."""
-    finite = np.isfinite(after)
+    """After the corrector: finite, and the energy within the stated bounds (kJ/mol).
+
+    `error` is what this macro-step changed the total energy by, `debt` what all of them would
+    have with it. The second bound stops what the first cannot see: many small errors of one
+    sign.
+    """
+    finite = np.isfinite(error)
     if not config.enabled:
         return np.asarray(finite)
-    return np.asarray(finite & (np.abs(after - before) <= config.max_energy_error))
+    small = np.abs(error) <= config.max_energy_error
+    return np.asarray(finite & small & (np.abs(debt) <= config.max_energy_debt))

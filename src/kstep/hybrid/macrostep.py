@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -84,7 +84,7 @@ class MacroStep:
             with self._counted(replica):
                 forces, epot = self._dynamics.evaluate(positions)
             states.append(TrueState(positions, velocities, forces, epot))
-        return _stack(states)
+        return _stack(states, np.zeros(len(states)))
 
     def __call__(self, state: PhaseState) -> PhaseState:
         """Advance every replica; a jump that fails the guard is replaced by true MD."""
@@ -94,47 +94,48 @@ class MacroStep:
         with accounts.timing("conservation"):
             free_flight = state.x + self._jump_duration * state.v
             sane = landing_is_sane(config.guard, free_flight, x, v)
-            # A jump that is not sane goes no further: what follows must see finite numbers.
+            # A jump that is not sane goes no further; what follows must see finite numbers.
             x = np.where(sane[:, None, None], x, free_flight)
             v = np.where(sane[:, None, None], v, state.v)
             x = restore_path(state, x, self._masses, self._jump_duration)
             v = restore_momenta(state, x, v, self._masses)
         with accounts.timing("corrector"):
-            corrected = _stack(
-                [
-                    self._correct(replica, x[replica], v[replica]) if sane[replica]
-                    else _row(state, replica)
-                    for replica in range(state.n_replicas)
-                ]
-            )  # fmt: skip
+            rows = [
+                self._correct(replica, x[replica], v[replica])
+                if sane[replica]
+                else _row(state, replica)
+                for replica in range(state.n_replicas)
+            ]
+            corrected = _stack(rows, state.debt)
         with accounts.timing("conservation"):
-            corrected = self._conserve(state, corrected)
-            before, after = state.etot(self._masses), corrected.etot(self._masses)
-            accepted = sane & energy_is_kept(config.guard, before, after)
+            v = restore_momenta(state, corrected.x, corrected.v, self._masses)
+            corrected = replace(corrected, v=v)
+            error = corrected.etot(self._masses) - state.etot(self._masses)
+            accepted = sane & energy_is_kept(config.guard, error, state.debt + error)
             if config.energy_rescale:
-                scaled = rescale_to_energy(corrected, before, self._masses)
-                corrected = PhaseState(corrected.x, scaled, corrected.forces, corrected.epot)
+                wanted = state.etot(self._masses)
+                corrected = replace(corrected, v=rescale_to_energy(corrected, wanted, self._masses))
+                error = corrected.etot(self._masses) - wanted
+            corrected = replace(corrected, debt=state.debt + error)
         accounts.macro_steps += state.n_replicas
         if accepted.all():
             return corrected
         with accounts.timing("fallback"):
-            return _stack(
-                [
-                    _row(corrected, replica) if accepted[replica]
-                    else self._fall_back(replica, _row(state, replica))
-                    for replica in range(state.n_replicas)
-                ]
-            )  # fmt: skip
+            rows = [
+                _row(corrected, replica)
+                if accepted[replica]
+                else self._fall_back(replica, _row(state, replica))
+                for replica in range(state.n_replicas)
+            ]
+            result = _stack(rows, state.debt)
+            # True dynamics fluctuate too: leaving that out would let errors of one sign creep in.
+            change = result.etot(self._masses) - state.etot(self._masses)
+            return replace(result, debt=state.debt + change)
 
     def _correct(self, replica: int, x: np.ndarray, v: np.ndarray) -> TrueState:
         with self._counted(replica):
             x = descend(self._dynamics, x, self._config.projection_iterations)
             return self._corrector.apply(self._dynamics, x, v)
-
-    def _conserve(self, before: PhaseState, after: PhaseState) -> PhaseState:
-        """Momenta to round-off; the rigid motion added leaves the constraints as they are."""
-        v = restore_momenta(before, after.x, after.v, self._masses)
-        return PhaseState(after.x, v, after.forces, after.epot)
 
     def _fall_back(self, replica: int, state: TrueState) -> TrueState:
         self.accounts.rejected_jumps += 1
@@ -157,10 +158,11 @@ def _row(state: PhaseState, replica: int) -> TrueState:
     )
 
 
-def _stack(states: list[TrueState]) -> PhaseState:
+def _stack(states: list[TrueState], debt: np.ndarray) -> PhaseState:
     return PhaseState(
         x=np.stack([state.x for state in states]),
         v=np.stack([state.v for state in states]),
         forces=np.stack([state.forces for state in states]),
         epot=np.array([state.epot for state in states]),
+        debt=debt,
     )

@@ -74,8 +74,7 @@ class KStepIntegrator(openmm.CustomIntegrator):
         for _ in range(steps):
             state = self._macro_step(state)
             if self._thermostat is not None:
-                v = self._thermostat(state.x, state.v)
-                state = PhaseState(state.x, v, state.forces, state.epot)
+                state = self._thermostat(state)
         context.setPositions(state.x[0])
         context.setVelocities(state.v[0])
         context.setTime(time + steps * self.getStepSize())

@@ -42,12 +42,15 @@ class PhaseState:
         v: nm/ps [R, N, 3], at the same instant.
         forces: kJ/mol/nm [R, N, 3].
         epot: kJ/mol [R].
+        debt: change of the total energy that is not the thermostat's doing, as far as the
+            thermostat has not yet taken it back, kJ/mol [R]; in NVE the change since the start.
     """
 
     x: Replicas
     v: Replicas
     forces: Replicas
     epot: Float[np.ndarray, " R"]
+    debt: Float[np.ndarray, " R"]
 
     @property
     def n_replicas(self) -> int:

@@ -1,10 +1,11 @@
 """The stochastic half of NVT: the exact Ornstein–Uhlenbeck step over a macro-step."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from kstep.hybrid.state import Replicas
+from kstep.hybrid.state import PhaseState
 from kstep.md.dynamics import TrueDynamics
 from kstep.mechanics import maxwell_boltzmann
 
@@ -30,10 +31,11 @@ class OrnsteinUhlenbeck:
         self._keep = math.exp(-friction * duration)
         self._rng = rng
 
-    def __call__(self, x: Replicas, v: Replicas) -> Replicas:
-        """New velocities of every replica."""
+    def __call__(self, state: PhaseState) -> PhaseState:
+        """New velocities of every replica, and the share of its energy debt that is left."""
         masses = self._dynamics.masses
-        noise = maxwell_boltzmann(self._rng, masses, self._temperature, (len(x),))
-        mixed = self._keep * v + math.sqrt(1.0 - self._keep**2) * noise
-        pairs = zip(x, mixed, strict=True)
-        return np.stack([self._dynamics.constrain_velocities(a, b) for a, b in pairs])
+        noise = maxwell_boltzmann(self._rng, masses, self._temperature, (state.n_replicas,))
+        mixed = self._keep * state.v + math.sqrt(1.0 - self._keep**2) * noise
+        pairs = zip(state.x, mixed, strict=True)
+        v = np.stack([self._dynamics.constrain_velocities(a, b) for a, b in pairs])
+        return replace(state, v=v, debt=self._keep**2 * state.debt)

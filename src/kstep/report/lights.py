@@ -96,8 +96,8 @@ def basin_light(basin: BasinMetrics) -> Light:
     name, sides = "finds the minimum sooner", basin.sides
     if basin.trivial:
         sentence = (
-            "Every start is in the best basin at once: the molecule is so rigid that this "
-            "measure says nothing about either side."
+            "Every start of both sides is in the best basin at its first quench: the molecule is "
+            "too small or too rigid for this measure to tell them apart."
         )
         return Light(name, "plain", "does not apply", sentence)
     shares = (

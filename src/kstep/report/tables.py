@@ -64,11 +64,11 @@ def energy_table(molecule: MoleculeMetrics) -> Table:
                 side,
                 str(len(energy.windows)),
                 f"{energy.windows[0].length_ps:.4g}" if energy.windows else NONE,
-                *(NONE if q is None else f"{q * 1e3:+.2g}" for q in quartiles),
-                _number(energy.median_drift_meV, "+.2g"),
-                NONE if energy.size is None else _interval(energy.size, ".2g", 1e3),
-                _number(energy.median_fluctuation, ".2g"),
-                _number(energy.largest_excursion, ".2g"),
+                *(NONE if q is None else f"{q * 1e3:+.3g}" for q in quartiles),
+                _number(energy.median_drift_meV, "+.3g"),
+                NONE if energy.size is None else _interval(energy.size, ".3g", 1e3),
+                _number(energy.median_fluctuation, ".3g"),
+                _number(energy.largest_excursion, ".3g"),
             ]
         )
     headings = [
@@ -195,7 +195,7 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _milli(estimate: Estimate | None) -> str:
-    return NONE if estimate is None else f"{estimate.value * 1e3:.2g}"
+    return NONE if estimate is None else f"{estimate.value * 1e3:.3g}"
 
 
 def _interval(estimate: Estimate, form: str, factor: float = 1.0) -> str:
