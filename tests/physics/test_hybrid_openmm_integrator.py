@@ -11,15 +11,15 @@ from openmm import app, unit
 from kstep.config import load_config
 from kstep.hybrid import KStepIntegrator
 from kstep.md.systems import load_system
-from kstep.testing import ExactJump
+from kstep.testing import ExactJump, NaNJump
 
 DT, K = 0.002, 8
 
 
 @pytest.fixture
 def simulation(phenol, make_dynamics, equilibrium):
-    def make(temperature=None):
-        jump = ExactJump(make_dynamics(phenol), K, "half_step")
+    def make(temperature=None, jump=None):
+        jump = jump or ExactJump(make_dynamics(phenol), K, "half_step")
         result = app.Simulation(
             app.PDBFile(str(phenol.pdb)).topology,
             load_system(phenol, 1.0, "HBonds", "OBC2"),
@@ -55,6 +55,15 @@ def test_one_force_call_a_macro_step_also_across_calls(simulation):
     for _ in range(4):
         made.step(5)
     assert made.integrator.accounts.calls[0] == 1 + 20
+
+
+def test_a_bad_jump_falls_back_to_true_steps(simulation, phenol, make_dynamics, equilibrium):
+    made = simulation(jump=NaNJump(K, "half_step"))
+    made.step(4)
+    baseline = make_dynamics(phenol).steps(*equilibrium, 4 * (K + 1))
+    np.testing.assert_allclose(state_of(made)[0], baseline.x, atol=1e-11)
+    assert made.currentStep == 4
+    assert made.context.getTime()._value == pytest.approx(4 * (K + 1) * DT)
 
 
 def test_a_state_changed_from_outside_is_noticed(simulation, equilibrium, phenol, make_dynamics):

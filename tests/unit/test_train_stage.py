@@ -244,10 +244,19 @@ def test_full_disk(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         train.run(make_config(tmp_path), *files)
 
 
-def test_early_stop(files: Files, tmp_path: Path) -> None:
-    overrides = ("train.lr=1e-12", "train.lr_min=1e-12", "train.patience=1", "train.epochs=50")
-    folder = train.run(make_config(tmp_path, *overrides), *files).parent
-    assert len(rows(folder)) < 6
+@pytest.mark.parametrize("killed", [False, True])
+def test_early_stop(
+    killed: bool, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is learned, so the first validation stays the best; a restart keeps counting."""
+    overrides = ("train.lr=1e-12", "train.lr_min=1e-12", "train.patience=3", "train.epochs=50")
+    config = make_config(tmp_path, *overrides)
+    if killed:
+        heal = interrupt_at(monkeypatch, 35, KilledError)
+        with pytest.raises(KilledError):
+            train.run(config, *files)
+        heal()
+    assert len(rows(train.run(config, *files).parent)) == 4
 
 
 def test_time_limit(files: Files, tmp_path: Path) -> None:

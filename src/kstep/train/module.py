@@ -26,16 +26,20 @@ class Clock:
 
     def __init__(self) -> None:
         self._before = 0.0
-        self._start = time.monotonic()
+        self._start: float | None = None
 
     def minutes(self) -> float:
         """Minutes trained so far."""
-        return (self._before + time.monotonic() - self._start) / 60.0
+        running = 0.0 if self._start is None else time.monotonic() - self._start
+        return self._before + running / 60.0
 
-    def set(self, minutes: float) -> None:
-        """Go on from `minutes`."""
-        self._before = 60.0 * minutes
+    def start(self) -> None:
+        """Count from now on."""
         self._start = time.monotonic()
+
+    def restore(self, minutes: float) -> None:
+        """Take up from an earlier run."""
+        self._before = minutes
 
 
 class JumpTraining(pl.LightningModule):
@@ -67,6 +71,10 @@ class JumpTraining(pl.LightningModule):
         if self.settings.max_minutes is not None:
             done = max(done, self.clock.minutes() / self.settings.max_minutes)
         return min(done, 1.0)
+
+    def on_train_start(self) -> None:
+        """Start the clock: setting up is not training."""
+        self.clock.start()
 
     def training_step(self, batch: WindowBatch, index: int) -> Mapping[str, Tensor]:
         """The loss of one batch."""
@@ -130,7 +138,7 @@ class JumpTraining(pl.LightningModule):
         progress = checkpoint["kstep_progress"]
         self.batches_done = progress["batches"]
         self.steps_done = progress["steps"]
-        self.clock.set(progress["minutes"])
+        self.clock.restore(progress["minutes"])
 
 
 def learning_rate(progress: float, config: TrainConfig) -> float:
