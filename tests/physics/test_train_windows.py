@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from kstep.config import ModelConfig
+from kstep.config import ModelConfig, TrainConfig
 from kstep.model import JumpBatch, JumpModel, JumpPrediction
 from kstep.train.data import TrainingData, measure_physics
+from kstep.train.objective import jump_loss, measure_scales
 from kstep.train.reversal import reversed_half_velocity, rigid_pairs
 from kstep.train.scores import rollout_rmsd, score
 from kstep.train.windows import jump_windows
@@ -119,6 +120,23 @@ def test_free_flight_has_no_skill() -> None:
     result = score(Flight("step"), jump_windows(dataset, "step", DT), torch.arange(20))
     assert result.all.rel_dx == pytest.approx(1.0)
     assert result.all.rel_dv == pytest.approx(1.0)
+
+
+def test_loss_is_the_squared_relative_error() -> None:
+    """In units of the scales a silent network loses 1 + lambda_vel, an exact one nothing."""
+    windows = jump_windows(make_dataset(6), "half_step", DT)
+    chosen = torch.arange(len(windows.molecule))
+    scales = measure_scales(windows, chosen, PHYSICS.duration, predict_delta=True)
+    physics = PHYSICS.model_copy(update={"scales": scales})
+    batch = windows.batch(chosen)
+    nothing, weights = torch.zeros(len(chosen), 2, 3), TrainConfig(lambda_vel=0.3, lambda_com=2.0)
+    flight = JumpPrediction(physics.duration * batch.start.v, 0 * batch.dv, None, nothing)
+    loss = jump_loss(flight, batch, physics, weights)
+    assert float(loss.position) == pytest.approx(1.0, rel=1e-4)
+    assert float(loss.velocity) == pytest.approx(1.0, rel=1e-4)
+    assert float(loss.total) == pytest.approx(1.3, rel=1e-4)
+    exact = JumpPrediction(batch.dx, batch.dv, None, nothing + 0.5)
+    assert float(jump_loss(exact, batch, physics, weights).total) == pytest.approx(2.0 * 0.25)
 
 
 def test_rigid_pairs_are_found_and_others_are_not() -> None:

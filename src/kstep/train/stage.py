@@ -1,7 +1,6 @@
 """The training stage: dataset and splits in, the best checkpoint out."""
 
 import logging
-import signal
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -121,14 +120,11 @@ def _trainer(
 def _fit(
     trainer: pl.Trainer, training: JumpTraining, stream: BatchStream, last: Path | None
 ) -> None:
-    handler = signal.getsignal(signal.SIGINT)
     loader = DataLoader(stream, batch_size=None)
     try:
         trainer.fit(training, loader, ckpt_path=last, weights_only=True)
-    except SystemExit:  # what Lightning makes of Ctrl-C, after muting it
+    except SystemExit:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from None
-    finally:
-        signal.signal(signal.SIGINT, handler)
 
 
 def _conclude(folder: Path, data: TrainingData, training: JumpTraining) -> None:
