@@ -127,6 +127,22 @@ def test_killed_and_continued_is_as_if_never_killed(
         assert (folder / name).read_bytes() == (whole / name).read_bytes()
 
 
+def test_a_gradient_that_is_not_finite_does_not_spread(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = JumpTraining.training_step
+
+    def step(self: JumpTraining, *arguments: object) -> dict[str, torch.Tensor]:
+        outputs = dict(original(self, *arguments))
+        if self.batches_done == 5:
+            outputs["loss"] = outputs["loss"] * torch.nan
+        return outputs
+
+    monkeypatch.setattr(JumpTraining, "training_step", step)
+    folder = train.run(make_config(tmp_path, "train.epochs=1"), *files).parent
+    assert all(bool(value.isfinite().all()) for value in weights(folder).values())
+
+
 def test_ctrl_c_gets_through_and_keeps_the_checkpoint(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

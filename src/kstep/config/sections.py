@@ -135,7 +135,7 @@ class ModelConfig(Section):
     hidden_channels: Count = Field(128, description="scalar features per atom")
     num_layers: Count = Field(4, description="attention layers, or operator layers")
     num_heads: Count = Field(4, description="attention heads (torchmdnet_et)")
-    num_operators: Count = Field(8, description="learned operators per layer (propagator)")
+    num_operators: Count = Field(8, description="learned operators, shared by layers (propagator)")
     cutoff_nm: Positive = Field(0.7, description="range of the interactions seen, nm")
     rbf_size: Count = Field(16, description="radial basis functions")
     vec_channels: Count = Field(16, description="vector features per atom")
@@ -179,12 +179,16 @@ class TrainConfig(Section):
     val_every_steps: Count = Field(1000, description="batches between validations")
     checkpoint_every_steps: Count = Field(2000, description="batches between checkpoints")
     patience: Count = Field(20, description="validations without improvement before stopping")
-    grad_checkpointing: bool = Field(False, description="recompute activations to save memory")
+    grad_checkpointing: bool = Field(False, description="recompute activations to save memory (ET)")
     logger: Literal["csv", "tensorboard", "wandb", "wandb-offline"] = Field(
         "csv", description="where metrics go"
     )
     device: Literal["auto", "cpu", "gpu"] = Field("auto", description="gpu must exist if asked for")
-    threads: int = Field(0, ge=0, description="CPU threads of torch; 0: one per core")
+    threads: int = Field(
+        0,
+        ge=0,
+        description="CPU threads of torch; 0: one per core (1 is fastest for small batches)",
+    )
 
     @model_validator(mode="after")
     def _decay(self) -> "TrainConfig":

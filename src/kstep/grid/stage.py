@@ -50,5 +50,5 @@ def _try(
 def _drifts(trial: Trial, config: Config) -> bool:
     """Whether three chained jumps err much more than one (root-mean-square deviation)."""
     record = read_json(trial.configure(config).paths.run / "train" / "record.json")
-    first, *_, third = record["rollout_rmsd_nm"]
+    first, *_, third = record["rollout_rmsd_nm"]["val_seen"]
     return bool(third > config.grid.max_rollout_growth * first)

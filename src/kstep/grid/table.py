@@ -27,14 +27,15 @@ class Result:
         """The trial as one row; ranges are over molecules."""
         molecules = self.metrics.molecules
         costs = [molecule.cost for molecule in molecules if molecule.cost is not None]
+        scores = self.training["scores"]["val_seen"]
         accepted = [m.name for m in molecules if m.verdict.outcome is Outcome.ACCEPTED]
         return {
             "trial": self.trial.name,
             "k": self.trial.k_steps,
             "cap, nm": self.trial.cap,
             "force head": "yes" if self.trial.force_head else "no",
-            "Δx error": f"{self.training['best']['rel_dx']:.3f}",
-            "Δv error": f"{self.training['best']['rel_dv']:.3f}",
+            "Δx error": f"{scores['rel_dx']:.3f}",
+            "Δv error": f"{scores['rel_dv']:.3f}",
             "accepted": f"{len(accepted)} of {len(molecules)}",
             "calls saved": _range([cost.counted_saving for cost in costs]),
             "clock gain": _range([cost.wall_ratio for cost in costs]),

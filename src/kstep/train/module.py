@@ -18,7 +18,7 @@ from kstep.train.windows import WindowBatch
 AVERAGE_DECAY = 0.995
 """The average forgets a step after about 200."""
 BETAS = (0.9, 0.99)
-"""Adam's memory: with 0.99 instead of 0.999 the propagator errs an eighth less after 2,500 steps."""
+"""Adam's memory: with 0.99 instead of 0.999 the propagator errs 10 % less after 2,500 steps."""
 WARMUP = 0.02
 """Share of the training over which the learning rate rises."""
 

@@ -129,6 +129,7 @@ def _fit(
 
 def _conclude(folder: Path, data: TrainingData, training: JumpTraining) -> None:
     """Judge the best model on all held-out windows and write the records."""
+    minutes = training.clock.minutes()
     path = folder / "best.ckpt"
     jump = load_jump(path)
     scores, rollouts = {}, {}
@@ -140,7 +141,6 @@ def _conclude(folder: Path, data: TrainingData, training: JumpTraining) -> None:
     held_out = next(iter(data.val.values()))
     histogram = displacement_histogram(jump.model, data.windows, held_out)
     write_rows(folder / "displacements.csv", histogram)
-    minutes = training.clock.minutes()
     rate = training.batches_done / (60.0 * minutes)
     write_json(folder / "timing.json", {"minutes": minutes, "batches_per_s": rate})
     write_json(
