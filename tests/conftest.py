@@ -1,5 +1,10 @@
 """Executes every array annotation of kstep, and shares prepared molecules and true dynamics."""
 
+import os
+
+# Before torch is imported: tests run side by side, each on one thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from jaxtyping import install_import_hook
 
 install_import_hook("kstep", "beartype.beartype")
@@ -41,6 +46,29 @@ def make_dynamics() -> Callable:
         return TrueDynamics(context, dt_ps, molecule.name)
 
     return make
+
+
+@pytest.fixture
+def counted(phenol: Molecule) -> tuple:
+    """Phenol's `TrueDynamics`, and a list with the real number of its force evaluations."""
+    import numpy as np
+    import openmm
+
+    from kstep.md.dynamics import TrueDynamics
+    from kstep.md.integrators import recording_velocity_verlet
+    from kstep.md.platforms import make_context
+    from kstep.md.systems import load_system
+
+    evaluations = [0]
+
+    def count(state: openmm.State) -> tuple[float, np.ndarray]:
+        evaluations[0] += 1
+        return 0.0, np.zeros((phenol.n_atoms, 3))
+
+    system = load_system(phenol, 1.0, "HBonds", "OBC2")
+    system.addForce(openmm.PythonForce(count))
+    context = make_context(system, recording_velocity_verlet(0.002), "Reference")
+    return TrueDynamics(context, 0.002, "phenol"), evaluations
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """With an oracle for a jump, every fault of the hybrid is its own."""
 
 import numpy as np
-import openmm
 import pytest
 
 from kstep.config import load_config
@@ -11,10 +10,6 @@ from kstep.hybrid.correctors import CORRECTORS
 from kstep.hybrid.macrostep import MacroStep
 from kstep.hybrid.state import PhaseState
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
-from kstep.md.dynamics import TrueDynamics
-from kstep.md.integrators import recording_velocity_verlet
-from kstep.md.platforms import make_context
-from kstep.md.systems import load_system
 from kstep.mechanics import (
     angular_momentum,
     centre_of_mass,
@@ -84,18 +79,9 @@ def test_with_the_exact_jump_nve_drift_is_within_the_baselines_spread(
     ("corrector", "calls"), [("none", 1), ("velocity_verlet", 2), ("drift_kick_drift", 1)]
 )
 def test_force_calls_are_counted_as_they_really_happen(
-    corrector, calls, phenol, make_dynamics, equilibrium
+    corrector, calls, phenol, make_dynamics, counted, equilibrium
 ):
-    evaluations = [0]
-
-    def count(state: openmm.State) -> tuple[float, np.ndarray]:
-        evaluations[0] += 1
-        return 0.0, np.zeros((phenol.n_atoms, 3))
-
-    system = load_system(phenol, 1.0, "HBonds", "OBC2")
-    system.addForce(openmm.PythonForce(count))
-    context = make_context(system, recording_velocity_verlet(0.002), "Reference")
-    dynamics = TrueDynamics(context, 0.002, "phenol")
+    dynamics, evaluations = counted
     config = hybrid_config(corrector=corrector)
     macro_step = MacroStep(exact(phenol, make_dynamics, corrector), dynamics, config, 1)
     run_nve(macro_step, equilibrium, 10)

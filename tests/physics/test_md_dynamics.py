@@ -1,13 +1,10 @@
 """The baseline dynamics are what they claim: conserving, canonical, synchronous, counted."""
 
 import numpy as np
-import openmm
 import pytest
 
 from kstep.config import load_config
-from kstep.md.dynamics import TrueDynamics
-from kstep.md.integrators import recording_velocity_verlet
-from kstep.md.platforms import make_context, resolve_platform
+from kstep.md.platforms import resolve_platform
 from kstep.md.sampling import Frames
 from kstep.md.systems import load_system
 from kstep.mechanics import (
@@ -95,21 +92,6 @@ def test_constraints_hold(phenol, make_dynamics, equilibrium):
     np.testing.assert_allclose(lengths, start, rtol=3e-8)
     along = np.einsum("ci,ci->c", end.x[i] - end.x[j], end.v[i] - end.v[j])
     assert np.abs(along).max() < 1e-7
-
-
-@pytest.fixture
-def counted(phenol):
-    """Dynamics whose System counts real evaluations of its forces."""
-    evaluations = [0]
-
-    def count(state: openmm.State) -> tuple[float, np.ndarray]:
-        evaluations[0] += 1
-        return 0.0, np.zeros((phenol.n_atoms, 3))
-
-    system = load_system(phenol, 1.0, "HBonds", "OBC2")
-    system.addForce(openmm.PythonForce(count))
-    context = make_context(system, recording_velocity_verlet(0.002), "Reference")
-    return TrueDynamics(context, 0.002, "phenol"), evaluations
 
 
 def test_the_counter_equals_the_real_number_of_evaluations(counted, equilibrium):

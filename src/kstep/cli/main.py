@@ -67,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
             "default: ./configs where there is one",
         )
         sub.add_argument(
+            "--resume",
+            action="store_true",
+            help="go on where an earlier run stopped: what every command does anyway",
+        )
+        sub.add_argument(
             "overrides", nargs="*", metavar="section.key=value", help="settings to override"
         )
         sub.set_defaults(command=command)
