@@ -14,6 +14,8 @@ NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Stride = Literal[4, 8, 12, 16]
+Landing = Literal["step", "half_step"]
+"""Where a jump ends: at t + k·dt, or on the leapfrog state half a base step later."""
 
 
 class Section(BaseModel):
@@ -154,7 +156,7 @@ class TrainConfig(Section):
 
     seed: int = Field(42, description="seed of weights, batches and noise")
     k_steps: Stride = Field(8, description="base steps per jump")
-    landing: Literal["step", "half_step"] = Field(
+    landing: Landing = Field(
         "half_step",
         description="where a jump ends: half_step for drift_kick_drift, step for the others",
     )

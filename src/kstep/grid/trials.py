@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kstep.config import Config, GridConfig
+from kstep.config import Config, GridConfig, Stride
 
-STRIDES: tuple[Literal[4, 8, 12, 16], ...] = (4, 8, 12, 16)
+STRIDES: tuple[Stride, ...] = (4, 8, 12, 16)
 FIXED_CAPS_NM = {4: 0.01, 8: 0.02, 12: 0.03, 16: 0.04}
 """Displacement caps of the original plan; `auto` takes them from the data instead."""
 FORCE_WEIGHT = 0.1
@@ -22,7 +22,7 @@ class Trial:
         force_head: whether forces are predicted and matched too.
     """
 
-    k_steps: Literal[4, 8, 12, 16]
+    k_steps: Stride
     cap: float | Literal["auto"]
     force_head: bool = False
 
@@ -53,7 +53,7 @@ class Trial:
         )
 
 
-def trials_of(k_steps: Literal[4, 8, 12, 16], config: GridConfig) -> list[Trial]:
+def trials_of(k_steps: Stride, config: GridConfig) -> list[Trial]:
     """The trials at one k without force head: fixed cap first, then the data's."""
     caps: dict[str, float | Literal["auto"]] = {"fixed": FIXED_CAPS_NM[k_steps], "auto": "auto"}
     return [Trial(k_steps, caps[kind]) for kind in config.caps]

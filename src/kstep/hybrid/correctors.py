@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from kstep.hybrid.state import Landing
+from kstep.config import Landing
 from kstep.md.dynamics import TrueDynamics, TrueState
 
 Atoms = Float[np.ndarray, "N 3"]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from kstep.hybrid.state import Landing, Replicas
+from kstep.config import Landing
+from kstep.hybrid.state import Replicas
 from kstep.model import JumpPredictor, load_jump, require_match
 from kstep.molecule import Molecule
 

@@ -1,15 +1,15 @@
 """Phase-space states of several replicas, and the interface of a jump."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
+from kstep.config import Landing
 from kstep.mechanics import kinetic_energy
 
 Replicas = Float[np.ndarray, "R N 3"]
-Landing = Literal["step", "half_step"]
 
 
 @runtime_checkable

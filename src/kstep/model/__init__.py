@@ -11,7 +11,7 @@ from kstep.model.batch import JumpBatch, JumpPrediction
 from kstep.model.build import build_model
 from kstep.model.checkpoint import LoadedJump, load_jump, save_jump
 from kstep.model.jump import JumpModel
-from kstep.model.physics import JumpPhysics, Landing, Scales, require_match
+from kstep.model.physics import JumpPhysics, Scales, require_match
 from kstep.model.predictor import JumpPredictor
 from kstep.model.summary import summarise
 
@@ -21,7 +21,6 @@ __all__ = [
     "JumpPhysics",
     "JumpPrediction",
     "JumpPredictor",
-    "Landing",
     "LoadedJump",
     "Scales",
     "build_model",

@@ -1,14 +1,12 @@
 """What a trained jump is a jump of: stride, landing, units of its targets, chemistry seen."""
 
 from collections.abc import Iterable
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from kstep.config import Landing
 from kstep.errors import ArtifactError
 from kstep.molecule import SYMBOLS
-
-Landing = Literal["step", "half_step"]
 
 
 class Scales(BaseModel):

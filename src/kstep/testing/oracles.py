@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kstep.hybrid.state import Landing, Replicas
+from kstep.config import Landing
+from kstep.hybrid.state import Replicas
 from kstep.md.dynamics import TrueDynamics
 
 

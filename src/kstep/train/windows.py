@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from kstep.config import Landing
 from kstep.dataset import Dataset
 from kstep.model import JumpBatch
-from kstep.model.physics import Landing
 from kstep.train.reversal import reversed_half_velocity
 
 
