@@ -156,13 +156,22 @@ def test_energy_rescaling_restores_the_energy_and_keeps_momenta(phenol, make_dyn
     jump = NoisyJump(
         exact(phenol, make_dynamics, "drift_kick_drift"), 1e-5, 0.02, np.random.default_rng(0)
     )
-    config = hybrid_config(energy_rescale=True)
-    macro_step = MacroStep(jump, make_dynamics(phenol), config, 1)
+    macro_step = MacroStep(jump, make_dynamics(phenol), hybrid_config(), 1, "nvt")
     states = run_nve(macro_step, equilibrium, 20)
     energies = [state.etot(phenol.masses)[0] for state in states]
     np.testing.assert_allclose(energies, energies[0], atol=1e-9)
     first, last = (angular_momentum(s.x, s.v, phenol.masses) for s in (states[0], states[-1]))
     np.testing.assert_allclose(first, last, atol=1e-11)
+
+
+def test_drift_is_measured_without_rescaling(phenol, make_dynamics, equilibrium):
+    jump = NoisyJump(
+        exact(phenol, make_dynamics, "drift_kick_drift"), 1e-5, 0.02, np.random.default_rng(0)
+    )
+    states = run_nve(
+        MacroStep(jump, make_dynamics(phenol), hybrid_config(), 1, "nve"), equilibrium, 20
+    )
+    assert np.ptp([state.etot(phenol.masses)[0] for state in states]) > 0.5
 
 
 def test_rescaling_that_would_need_an_imaginary_factor_is_left_out(phenol, equilibrium):

@@ -240,7 +240,10 @@ class HybridConfig(Section):
     replicas: Count = Field(1, description="independent copies, one network call for all")
     save_interval_steps: Count = Field(50, description="base steps between saved frames, at least")
     energy_rescale: bool = Field(
-        False, description="rescale velocities after a jump to the energy before it"
+        True, description="in NVT: rescale velocities after a jump to the energy before it"
+    )
+    nve_energy_rescale: bool = Field(
+        False, description="the same in NVE windows, whose drift then says nothing"
     )
     projection_iterations: int = Field(
         0, ge=0, description="minimiser iterations after the jump (each a true-force call)"

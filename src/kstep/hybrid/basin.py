@@ -67,7 +67,7 @@ def _randomised_starts(run: HybridRun) -> Starts:
 
 def _hybrid_search(run: HybridRun, starts: Starts) -> Segments:
     basin = run.config.hybrid.basin
-    macro_step = MacroStep(run.jump, run.dynamics, run.config.hybrid, len(starts))
+    macro_step = MacroStep(run.jump, run.dynamics, run.config.hybrid, len(starts), "nvt")
     state = macro_step.start(np.stack([x for x, _ in starts]), np.stack([v for _, v in starts]))
     save_every = max(1, round(basin.quench_every_ps / macro_step.duration))
     n_frames = max(1, math.floor(basin.length_ps / (save_every * macro_step.duration)))

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from kstep.hybrid.correctors import CORRECTORS, descend
 from kstep.hybrid.guard import energy_is_kept, landing_is_sane
 from kstep.hybrid.state import Jump, PhaseState, Replicas
 from kstep.md.dynamics import TrueDynamics, TrueState
+
+Ensemble = Literal["nvt", "nve"]
 
 
 @dataclass
@@ -52,9 +55,17 @@ class MacroStep:
     """
 
     def __init__(
-        self, jump: Jump, dynamics: TrueDynamics, config: HybridConfig, n_replicas: int
+        self,
+        jump: Jump,
+        dynamics: TrueDynamics,
+        config: HybridConfig,
+        n_replicas: int,
+        ensemble: Ensemble = "nve",
     ) -> None:
-        """Raises ArtifactError when the jump does not land where the corrector takes over."""
+        """The ensemble decides whether velocities are rescaled; a thermostat is the caller's.
+
+        Raises ArtifactError when the jump does not land where the corrector takes over.
+        """
         self._corrector = CORRECTORS[config.corrector]
         if jump.landing != self._corrector.landing:
             raise ArtifactError(
@@ -66,6 +77,8 @@ class MacroStep:
         self._dynamics = dynamics
         self._config = config
         self._masses = dynamics.masses
+        by_ensemble = {"nvt": config.energy_rescale, "nve": config.nve_energy_rescale}
+        self._rescale = by_ensemble[ensemble]
         steps_in_jump = jump.k_steps + (0.5 if jump.landing == "half_step" else 0.0)
         self._jump_duration = steps_in_jump * dynamics.dt_ps
         self.base_steps = self.base_steps_of(jump, config)
@@ -112,7 +125,7 @@ class MacroStep:
             corrected = replace(corrected, v=v)
             error = corrected.etot(self._masses) - state.etot(self._masses)
             accepted = sane & energy_is_kept(config.guard, error, state.debt + error)
-            if config.energy_rescale:
+            if self._rescale:
                 wanted = state.etot(self._masses)
                 corrected = replace(corrected, v=rescale_to_energy(corrected, wanted, self._masses))
                 error = corrected.etot(self._masses) - wanted

@@ -7,7 +7,7 @@ import openmm
 from openmm import unit
 
 from kstep.config import HybridConfig
-from kstep.hybrid.macrostep import Accounts, MacroStep
+from kstep.hybrid.macrostep import Accounts, Ensemble, MacroStep
 from kstep.hybrid.state import Jump, PhaseState
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
 from kstep.md.dynamics import TrueDynamics
@@ -95,7 +95,8 @@ class KStepIntegrator(openmm.CustomIntegrator):
         if self._context is None:
             self._context = self._find_context()
             dynamics = TrueDynamics(self._context, self._dt_ps, "KStepIntegrator")
-            self._macro_step = MacroStep(self._jump, dynamics, self._config, 1)
+            ensemble: Ensemble = "nve" if self._temperature is None else "nvt"
+            self._macro_step = MacroStep(self._jump, dynamics, self._config, 1, ensemble)
             self._thermostat = None
             if self._temperature is not None:
                 self._thermostat = OrnsteinUhlenbeck(

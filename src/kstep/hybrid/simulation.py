@@ -20,7 +20,7 @@ from kstep.hybrid.blocks import (
 )
 from kstep.hybrid.correctors import CORRECTORS
 from kstep.hybrid.export import write_dcd, write_pdb
-from kstep.hybrid.macrostep import MacroStep
+from kstep.hybrid.macrostep import Ensemble, MacroStep
 from kstep.hybrid.setup import HybridRun, prepare, thermostat_of
 from kstep.hybrid.state import PhaseState
 from kstep.md.assembly import join_segments
@@ -74,7 +74,8 @@ def _stretch(
     if not starts or length_ps == 0:
         return []
     hybrid = run.config.hybrid
-    macro_step = MacroStep(run.jump, run.dynamics, hybrid, len(starts))
+    ensemble: Ensemble = "nvt" if kind == NVT else "nve"
+    macro_step = MacroStep(run.jump, run.dynamics, hybrid, len(starts), ensemble)
     save_every = math.ceil(hybrid.save_interval_steps / macro_step.base_steps)
     frame_ps = save_every * macro_step.duration
     n_frames = max(1, round(length_ps / frame_ps))
