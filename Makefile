@@ -20,8 +20,8 @@ demo: $(STAMP)
 	$(BIN)/kstep all --config configs/quick paths.data=$(DEMO)/data paths.run=$(DEMO)/run
 
 lint: $(STAMP)
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
