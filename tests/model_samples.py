@@ -12,7 +12,8 @@ PHYSICS = JumpPhysics(
     landing="half_step",
     scales=Scales(velocity=1.4, force=5.0, position_residual=1.4, velocity_residual=2.0),
     caps_nm={1: 0.17, 6: 0.05, 8: 0.05},
-    molecules=("sample",),
+    masses_Da={1: (1.008,), 6: (12.011,), 8: (15.999,)},
+    fingerprints={"sample": "fingerprint of sample"},
     temperatures_K=(300.0,),
 )
 MASSES = {0: 0.0, 1: 1.008, 6: 12.011, 8: 15.999}

@@ -6,12 +6,14 @@ A record holds nothing that changes between two identical runs (no clock times, 
 equal inputs give equal bytes.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,6 +44,33 @@ def hash_config(*sections: BaseModel) -> str:
     """Hash of configuration sections: of their values, not of how they were written."""
     canonical = [section.model_dump(mode="json") for section in sections]
     return hash_bytes(json.dumps(canonical, sort_keys=True).encode())
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder while a stage works in it.
+
+    The lock dies with the process, however that ends. Raises KstepError when another holds it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR)
+    except OSError as error:
+        raise KstepError(
+            f"{folder} cannot be written to ({error.strerror}): choose another folder with "
+            "paths.data or paths.run."
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise KstepError(
+            f"another kstep is at work in {folder}: wait until it has finished."
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -123,18 +152,19 @@ def read_npz(
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
+        text = str(arrays.pop(RECORD_KEY)) if RECORD_KEY in arrays else None
+        record: Record | None = None if text is None else json.loads(text)
     except FileNotFoundError:
         raise ArtifactError(f"{path} is missing: run the stage that makes it first.") from None
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError):
+    except (zipfile.BadZipFile, ValueError, TypeError, OSError, EOFError, KeyError):
         raise ArtifactError(
             f"{path} is truncated or not an NPZ file: delete it and run its stage again."
         ) from None
-    if RECORD_KEY not in arrays:
+    if not isinstance(record, dict):
         raise ArtifactError(
             f"{path} was not written by kstep (it has no record): use a file of the stage "
             f"that makes '{schema}'."
         )
-    record: Record = json.loads(str(arrays.pop(RECORD_KEY)))
     found = (record.get("schema"), record.get("schema_version"))
     if found != (schema, version):
         raise ArtifactError(

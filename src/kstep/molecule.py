@@ -18,6 +18,11 @@ SYMBOLS = {1: "H", 5: "B", 6: "C", 7: "N", 8: "O", 9: "F", 14: "Si", 15: "P", 16
            17: "Cl", 35: "Br", 53: "I"}  # fmt: skip
 
 
+def symbol(number: int) -> str:
+    """The element symbol of an atomic number, or the number itself where it is not listed."""
+    return SYMBOLS.get(number, str(number))
+
+
 @dataclass(frozen=True, eq=False)
 class Molecule:
     """One prepared molecule, as `prep` left it in `data/raw/<name>/`.

@@ -5,18 +5,27 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from kstep.errors import KstepError
 from kstep.progress import progress
+from kstep.units import PS_PER_NS, SECONDS_PER_DAY
 
 Result = TypeVar("Result")
 Report = Callable[[float], None]
 """Called by a task with the amount of work just done, in the bar's unit."""
 
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENMM_CPU_THREADS")
 _reports: Any = None
+
+
+def ns_per_day(ps_per_second: float) -> str:
+    """The rate of a simulation as people in the field say it."""
+    return f"{ps_per_second * SECONDS_PER_DAY / PS_PER_NS:.3g} ns/day"
 
 
 def available_cores() -> int:
@@ -30,8 +39,11 @@ def run_parallel(
     label: str,
     totals: Sequence[float],
     unit: str,
+    rate: Callable[[float], str] | None = None,
 ) -> dict[str, Result]:
-    """Run named tasks, each in a process of its own with one thread; results by name.
+    """Run named tasks in worker processes of one thread each; results by name.
+
+    A single task, or a single worker, needs no process of its own and runs in this one.
 
     A task that fails with a KstepError does not stop the others; when all have ended, one
     KstepError tells of every failure. Any other exception, Ctrl-C included, stops the pool.
@@ -43,11 +55,16 @@ def run_parallel(
         label: of the progress bar.
         totals: the amount of work of each task, for the bar.
         unit: of the amounts.
+        rate: amount per second → what the bar says of it, beside its own rate.
     """
     count = min(workers or available_cores(), len(tasks))
     with progress(label, sum(totals), unit) as bar:
+        start = time.monotonic()
 
         def advance(amount: float) -> None:
+            if rate is not None:
+                speed = (bar.n + amount) / (time.monotonic() - start)
+                bar.set_postfix_str(rate(speed), refresh=False)
             bar.update(min(amount, sum(totals) - bar.n))
 
         if count <= 1:
@@ -58,6 +75,8 @@ def run_parallel(
         listener = threading.Thread(target=_listen, args=(reports, advance, stop), daemon=True)
         listener.start()
         pool = ProcessPoolExecutor(count, context, initializer=_start_worker, initargs=(reports,))
+        threads = {name: os.environ.get(name) for name in _THREADS}
+        os.environ.update(dict.fromkeys(_THREADS, "1"))  # inherited by the workers
         try:
             futures: dict[Future[Result], str] = {
                 pool.submit(_run, task): name for name, task in tasks.items()
@@ -69,11 +88,18 @@ def run_parallel(
                     outcomes[futures[future]] = error
                 else:
                     outcomes[futures[future]] = future.result()
+        except BrokenProcessPool:
+            raise KstepError(
+                f"a worker process of {label} was killed, perhaps for want of memory: lower the "
+                "number of workers; the same command goes on from the last finished block."
+            ) from None
         except BaseException:
             for process in list(pool._processes.values()):
                 process.terminate()
             raise
         finally:
+            for name, value in threads.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
             pool.shutdown(wait=True, cancel_futures=True)
             stop.set()
             listener.join()
@@ -83,8 +109,6 @@ def run_parallel(
 def _start_worker(reports: Any) -> None:
     global _reports
     _reports = reports
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENMM_CPU_THREADS"):
-        os.environ[variable] = "1"
 
 
 def _run(task: Callable[[Report], Result]) -> Result:

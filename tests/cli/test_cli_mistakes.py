@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from kstep.artifacts import exclusive
 from kstep.cli.main import INTERRUPTED, main
 from kstep.errors import (
     ArtifactError,
@@ -46,8 +47,16 @@ def only_sentence(stderr: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["md", "md.nonsense=1"], ConfigError.exit_code, "md.nonsense is not a setting"),
-        (["md", "md.dt_fs=[1]"], ConfigError.exit_code, "md.dt_fs is wrong"),
+        (
+            ["md", "md.nonsense=1"],
+            ConfigError.exit_code,
+            "md.nonsense (in the override md.nonsense=1) is not a setting",
+        ),
+        (
+            ["md", "md.dt_fs=[1]"],
+            ConfigError.exit_code,
+            "md.dt_fs (in the override md.dt_fs=[1]) is wrong",
+        ),
         (["md", "--config", "none.yaml"], ConfigError.exit_code, "none.yaml does not exist"),
         (["md", "md.platform=Quantum"], DeviceError.exit_code, "Quantum cannot be used"),
         (["md", "paths.data=empty"], ArtifactError.exit_code, "no prepared molecule"),
@@ -115,7 +124,15 @@ def test_a_full_disk_keeps_what_there_was(tmp_path, place):
     assert result.returncode == KstepError.exit_code
     assert "could not be written" in only_sentence(result.stderr)
     md = tmp_path / "data" / "md"
-    assert [path for path in md.rglob("*") if path.is_file()] == []
+    assert [path.name for path in md.rglob("*") if path.is_file()] == [".lock"]
+
+
+def test_two_at_once_in_one_folder(kstep, tmp_path):
+    with exclusive(tmp_path / "data" / "md"):
+        status, stderr = kstep("md", *FAST)
+    assert status == KstepError.exit_code
+    assert "another kstep is at work" in only_sentence(stderr)
+    assert kstep("md", *FAST)[0] == 0
 
 
 def test_ctrl_c_keeps_finished_work(tmp_path, place):

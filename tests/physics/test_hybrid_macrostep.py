@@ -240,7 +240,7 @@ def test_the_thermostat_takes_energy_debt_back(phenol, make_dynamics, equilibriu
     thermostat = OrnsteinUhlenbeck(dynamics, 300.0, 1.0, 0.018, np.random.default_rng(0))
     x, v = (array[None] for array in equilibrium)
     state = PhaseState(x, v, np.zeros_like(x), np.zeros(1), np.full(1, 5.0))
-    assert thermostat(state).debt[0] == pytest.approx(5.0 * np.exp(-2 * 0.018))
+    assert thermostat(state).debt[0] == pytest.approx(5.0 * np.exp(-0.018))
 
 
 def test_a_jump_that_lands_elsewhere_is_refused(phenol, make_dynamics):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kstep.config import load_config
+from kstep.errors import DeviceError
 from kstep.md.platforms import resolve_platform
 from kstep.md.sampling import Frames
 from kstep.md.systems import load_system
@@ -145,3 +146,12 @@ def test_the_platform_is_chosen_by_timing(phenol):
     times = {name: by["velocity_verlet"] for name, by in timing.seconds.items()}
     assert times[platform] == min(times.values())
     assert len(times) > 1
+
+
+def test_a_named_platform_does_not_slow_the_baseline_it_is_held_against(phenol):
+    system = load_system(phenol, 1.0, "HBonds", "OBC2")
+    platform, timing = resolve_platform("CPU", system, phenol.positions, 0.002)
+    assert platform == "CPU"
+    assert "Reference" in timing.seconds
+    with pytest.raises(DeviceError, match="Quantum cannot be used"):
+        resolve_platform("Quantum", system, phenol.positions, 0.002)

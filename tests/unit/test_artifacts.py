@@ -61,6 +61,16 @@ def test_foreign_files_are_refused(tmp_path):
     np.savez(path, a=np.zeros(1))
     with pytest.raises(ArtifactError, match="not written by kstep"):
         read_npz(path, "test", 1, [])
+    np.savez(path, record=np.array("[1]"))
+    with pytest.raises(ArtifactError, match="not written by kstep"):
+        read_npz(path, "test", 1, [])
+    np.savez(path, record=np.array("{"))
+    with pytest.raises(ArtifactError, match="not an NPZ"):
+        read_npz(path, "test", 1, [])
+    with path.open("wb") as stream:
+        np.save(stream, np.zeros(3))
+    with pytest.raises(ArtifactError, match="not an NPZ"):
+        read_npz(path, "test", 1, [])
     write_npz(path, {"a": np.zeros(3)}, RECORD)
     with pytest.raises(ArtifactError, match="not other version 1"):
         read_npz(path, "other", 1, [])

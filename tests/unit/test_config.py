@@ -23,13 +23,13 @@ def test_the_quick_files_are_valid():
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("md.foo=1", "md.foo is not a setting"),
+        ("md.foo=1", r"md.foo \(in the override md.foo=1\) is not a setting"),
         ("nonsense.foo=1", "nonsense is not a setting"),
-        ("md.dt_fs=-1", "md.dt_fs is wrong: input should be greater than 0, but -1 was given"),
-        ("md.dt_fs=8", "md.dt_fs is wrong"),
-        ("md.length_ns=long", "md.length_ns is wrong.*'long' was given"),
+        ("md.dt_fs=-1", "is wrong: input should be greater than 0, but -1 was given"),
+        ("md.dt_fs=8", r"md.dt_fs \(in the override md.dt_fs=8\) is wrong"),
+        ("md.length_ns=long", r"md.length_ns \(.*\) is wrong.*'long' was given"),
         ("md.temperature_K=[]", "temperature_K is an empty list"),
-        ("train.k_steps=5", "train.k_steps is wrong"),
+        ("train.k_steps=5", r"train.k_steps \(.*\) is wrong: input should be 4, 8, 12 or 16"),
         ("train.lr_min=1", "lr_min must not exceed lr"),
         ("md.burst.length_steps=47", "must be a multiple of stride_steps"),
         ("md.constraints=None", "md.constraints must equal prep.constraints"),
@@ -37,13 +37,27 @@ def test_the_quick_files_are_valid():
         ("md.length_ns", "is not an override"),
         ("length_ns=1", "is not an override"),
         ("md.length_ns=[", "not valid YAML"),
-        ("md.length_ns=.inf", "md.length_ns is wrong"),
+        ("md.length_ns=.inf", r"md.length_ns \(.*\) is wrong"),
+        ("md.seed=-1", r"md.seed \(in the override md.seed=-1\) is wrong"),
+        ("train.lambda_force=0.1", "and 0 without"),
+        ("model.use_force_head=true", "lambda_force must be above 0"),
+        ("hybrid.molecules=[]", "hybrid.molecules"),
+        ("prep.seed=2147483648", r"prep.seed \(.*\) is wrong"),
+        ("md.temperature_K=[300, 320, 300]", "names a temperature twice"),
+        ("md.save_interval_steps=1000000", "shorter than one interval"),
+        ("hybrid.basin.quench_every_ps=30", "longer than length_ps"),
+        ("dataset.k_steps=[4]", "train.k_steps 8 is not among dataset.k_steps"),
     ],
 )
 def test_wrong_overrides_are_one_sentence(override, sentence):
     with pytest.raises(ConfigError, match=sentence) as caught:
         load_config([], [override])
     assert "\n" not in str(caught.value)
+
+
+def test_a_hybrid_with_nothing_to_run_is_refused():
+    with pytest.raises(ConfigError, match="leave nothing to run"):
+        load_config([], ["hybrid.length_ps=0", "hybrid.nve_windows=0"])
 
 
 def test_a_fault_in_a_file_names_the_file(tmp_path):

@@ -100,7 +100,7 @@ def test_records_name_their_sources(paths: dict[int, Path], trajectories: list[P
     assert data.record["source_hashes"] == {p.stem: hash_file(p) for p in trajectories}
     assert data.record["fingerprints"]["six"] == "fingerprint of six"
     split = load_split(paths[12].parents[1] / "splits" / "train.json")
-    assert split.record["dataset_hashes"]["dataset_k12.npz"] == hash_file(paths[12])
+    assert split.record["source_hashes"] == data.record["source_hashes"]
     assert split.record["seed"] == 42
 
 
@@ -150,6 +150,30 @@ def test_finished_work_is_kept_and_changed_work_is_not(
     write_bursts(tmp_path / "md", "a", seed=2)
     dataset.run(config, [path])
     assert hash_file(made) != before
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {path.name: hash_file(path) for path in folder.iterdir()}
+
+
+def test_another_stride_leaves_the_splits_as_they_are(tmp_path: Path) -> None:
+    path = write_bursts(tmp_path / "md", "a")
+    dataset.run(_config(tmp_path, "dataset.k_steps=[8]"), [path])
+    before = _hashes(tmp_path / "splits")
+    dataset.run(_config(tmp_path, "dataset.k_steps=[8,16]"), [path])
+    assert _hashes(tmp_path / "splits") == before
+
+
+def test_other_shares_leave_the_datasets_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_bursts(tmp_path / "md", "a")
+    dataset.run(_config(tmp_path), [path])
+    before = _hashes(tmp_path / "splits")
+    monkeypatch.setattr("kstep.dataset.stage.cut_windows", lambda *_: pytest.fail("cut again"))
+    dataset.run(_config(tmp_path, "dataset.test_segments=0.2"), [path])
+    after = _hashes(tmp_path / "splits")
+    assert all(after[name] != before[name] for name in before)
 
 
 def test_another_trajectory_is_not_the_split_of_this_dataset(

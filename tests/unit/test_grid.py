@@ -6,6 +6,7 @@ import pytest
 
 from kstep.artifacts import write_json
 from kstep.config import load_config
+from kstep.errors import ConfigError
 from kstep.evaluate import Metrics, Outcome
 from kstep.evaluate.metrics import CostMetrics, MoleculeMetrics, Verdict
 from kstep.grid import run, stage
@@ -91,6 +92,11 @@ def test_the_force_head_is_tried_when_rollouts_drift(grid):
     assert own.model.use_force_head
     assert own.train.lambda_force == 0.1
     assert names.count("k8-auto-force") == 1
+
+
+def test_windows_of_every_stride_are_asked_for_first(grid):
+    with pytest.raises(ConfigError, match="needs windows of k = 4, 12, 16 too"):
+        grid(lambda _: ACCEPTED, overrides=["dataset.k_steps=[8]"])
 
 
 def test_each_trial_has_the_planned_settings():

@@ -39,7 +39,7 @@ def configure(folder, *more):
 
 
 @pytest.fixture(scope="module")
-def untrained(tmp_path_factory):
+def untrained(tmp_path_factory, phenol):
     """A checkpoint with random weights: finite, small, useless."""
     torch.manual_seed(0)
     physics = JumpPhysics(
@@ -48,7 +48,8 @@ def untrained(tmp_path_factory):
         landing="half_step",
         scales=Scales(velocity=1.6, force=1.0, position_residual=0.01, velocity_residual=0.01),
         caps_nm={1: 0.1, 6: 0.05, 8: 0.05},
-        molecules=("phenol",),
+        masses_Da={1: (1.007947,), 6: (12.01078,), 8: (15.99943,)},
+        fingerprints={"phenol": phenol.fingerprint},
         temperatures_K=(300.0,),
     )
     config = load_config(

@@ -13,6 +13,8 @@ from kstep.artifacts import hash_file
 from kstep.config import load_config
 from kstep.errors import ArtifactError
 from kstep.md import run
+from kstep.md.integrators import velocity_verlet
+from kstep.md.platforms import make_context
 from kstep.md.stage import plan
 from kstep.md.systems import load_system
 from kstep.trajectory import NVE, NVT, load_trajectory
@@ -128,6 +130,23 @@ def test_the_plan_covers_the_length_and_all_bursts():
     assert sum(block.steps for block in blocks) == 250_000
     assert sum(block.bursts for block in blocks) == 101
     assert [block.window_steps > 0 for block in blocks] == [True, True, False]
+
+
+def test_a_plan_holds_whole_save_intervals_and_all_its_windows():
+    odd = load_config([], ["md.length_ns=0.01005", "md.nve_every_ps=5"]).md
+    assert all(block.steps >= odd.save_interval_steps for block in plan(odd))
+    slow = load_config([], ["md.length_ns=0.6", "md.dt_fs=3"]).md
+    assert [block.window_steps > 0 for block in plan(slow)] == [True, True, True]
+
+
+def test_the_number_of_workers_changes_no_byte(finished, tmp_path, phenol):
+    path = run(configure(tmp_path, "md.workers=2"), [phenol])[0]
+    assert hash_file(path) == hash_file(finished[1])
+
+
+def test_a_cutoff_shorter_than_the_switching_distance_works(phenol):
+    system = load_system(phenol, 0.5, "HBonds", "OBC2")
+    make_context(system, velocity_verlet(0.002), "Reference").setPositions(phenol.positions)
 
 
 def test_another_preparation_is_refused(phenol):

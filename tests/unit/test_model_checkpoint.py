@@ -1,11 +1,12 @@
 """A checkpoint gives back the model it was made of, or one clear sentence."""
 
+import resource
 from pathlib import Path
 
 import pytest
 import torch
 
-from kstep.errors import ArtifactError
+from kstep.errors import ArtifactError, KstepError
 from kstep.model import load_jump, require_match, save_jump
 from model_samples import ARCHITECTURES, PHYSICS, make_batch, make_model
 
@@ -68,11 +69,47 @@ def test_weights_of_another_model(tmp_path: Path) -> None:
         load_jump(path)
 
 
-WANTED = {"k_steps": 8, "dt_ps": 0.002, "landing": "half_step", "elements": [1, 6]}
+def test_full_disk(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: the write itself fails."""
+    path, model = tmp_path / "best.ckpt", make_model("propagator")
+    save_jump(path, model, RECORD)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(KstepError, match=r"best\.ckpt could not be written"):
+            save_jump(path, model, {"seed": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_checkpoint_states_its_units_and_chemistry(tmp_path: Path) -> None:
+    path = tmp_path / "best.ckpt"
+    save_jump(path, make_model("propagator"), RECORD)
+    content = torch.load(path, weights_only=True)
+    assert content["physics"]["units"] == "nm, ps, Da, kJ/mol"
+    assert content["physics"]["masses_Da"]["6"] == [12.011]
+    assert content["physics"]["fingerprints"] == {"sample": "fingerprint of sample"}
+    content["physics"]["units"] = "Å, fs, Da, kcal/mol"
+    torch.save(content, path)
+    with pytest.raises(ArtifactError, match="does not fit the model it describes"):
+        load_jump(path)
+
+
+WANTED = {"k_steps": 8, "dt_ps": 0.002, "landing": "half_step", "elements": [1, 6],
+          "masses": [1.0079, 12.0107], "fingerprint": "fingerprint of aspirin"}  # fmt: skip
+PREPARED = PHYSICS.model_copy(update={"fingerprints": {"aspirin": "fingerprint of aspirin"}})
 
 
 def test_match() -> None:
-    require_match(PHYSICS, "best.ckpt", **WANTED)
+    require_match(PREPARED, "best.ckpt", **WANTED, molecule="aspirin")
+    require_match(PREPARED, "best.ckpt", **{**WANTED, "masses": ()}, molecule="aspirin")
+
+
+def test_any_preparation_of_a_molecule_that_was_not_trained_on_will_do() -> None:
+    require_match(PREPARED, "best.ckpt", **{**WANTED, "fingerprint": "any"}, molecule="phenol")
 
 
 @pytest.mark.parametrize(
@@ -82,8 +119,10 @@ def test_match() -> None:
         ({"dt_ps": 0.001}, "base step of 2 fs, not 1 fs"),
         ({"landing": "step"}, "lands on 'half_step', but the corrector needs 'step'"),
         ({"elements": [6, 7]}, "aspirin holds N, which best.ckpt was not trained on"),
+        ({"masses": [3.024, 12.011]}, "H atoms of 3.024 Da, but best.ckpt was trained with 1.008"),
+        ({"fingerprint": "in vacuum"}, "best.ckpt was trained on another aspirin"),
     ],
 )
 def test_mismatch(change: dict[str, object], sentence: str) -> None:
     with pytest.raises(ArtifactError, match=sentence):
-        require_match(PHYSICS, "best.ckpt", **{**WANTED, **change}, molecule="aspirin")
+        require_match(PREPARED, "best.ckpt", **{**WANTED, **change}, molecule="aspirin")

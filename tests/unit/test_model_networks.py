@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from kstep.config import ModelConfig
-from kstep.errors import ArtifactError, ConfigError
+from kstep.errors import ConfigError
 from kstep.model import JumpPredictor, build_model, summarise
 from kstep.model.jump import NetworkInput
 from model_samples import ARCHITECTURES, PHYSICS, make_batch, make_model
@@ -155,12 +155,6 @@ def test_predictor_jumps_replicas_independently(arch: str) -> None:
         alone = predictor(*(a[replica : replica + 1] for a in (x, v, f)))
         assert np.allclose(together[0][replica], alone[0][0], atol=1e-6)
         assert np.allclose(together[1][replica], alone[1][0], atol=1e-4)
-
-
-def test_predictor_refuses_unknown_elements() -> None:
-    model = make_model("propagator")
-    with pytest.raises(ArtifactError, match=r"holds N, Cl, which the model was not trained on"):
-        JumpPredictor(model, np.array([6, 7, 17]), np.array([12.0, 14.0, 35.0]))
 
 
 def test_summary_counts_parameters(arch: str) -> None:

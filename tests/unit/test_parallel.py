@@ -1,5 +1,7 @@
 """Parallel tasks: results by name, one failure does not take the others along."""
 
+import os
+import signal
 from functools import partial
 
 import pytest
@@ -34,6 +36,16 @@ def test_several_failures_are_all_told(capsys):
     with pytest.raises(KstepError, match="2 molecules failed"):
         run_parallel(tasks, 1, "test", [1.0] * 2, "it")
     assert "m-1 is negative" in capsys.readouterr().err
+
+
+def test_a_killed_worker_is_one_sentence(tmp_path):
+    tasks = {"dies": die, "lives": partial(touch, tmp_path / "a")}
+    with pytest.raises(KstepError, match="a worker process of test was killed"):
+        run_parallel(tasks, 2, "test", [1.0] * 2, "it")
+
+
+def die(report) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def touch(path, report) -> None:

@@ -3,19 +3,25 @@
 import csv
 import importlib.util
 import json
+import resource
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from kstep import train
 from kstep.config import Config
-from kstep.errors import ArtifactError, ConfigError, DeviceError, KstepError
+from kstep.dataset import load_dataset
+from kstep.errors import ArtifactError, ConfigError, DeviceError, KstepError, SimulationError
 from kstep.model import load_jump
+from kstep.train.keeper import VALIDATION_WINDOWS, draw_windows
 from kstep.train.module import JumpTraining
-from train_samples import make_config, make_files
+from train_samples import make_config
+from train_samples import make_files as make_bare_files
 
 
 class KilledError(Exception):
@@ -23,6 +29,15 @@ class KilledError(Exception):
 
 
 Files = tuple[Path, Path]
+
+
+def make_files(folder: Path, count: int = 20) -> Files:
+    """The sample files, of molecules with fingerprints."""
+    path, splits = make_bare_files(folder, count)
+    bare = load_dataset(path)
+    fingerprints = {name: f"fingerprint of {name}" for name in bare.molecules}
+    replace(bare, record={**bare.record, "fingerprints": fingerprints}).save(path)
+    return path, splits
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +93,12 @@ def test_checkpoint_says_what_it_is(finished: tuple[Config, Path]) -> None:
     config, folder = finished
     jump = load_jump(folder / "best.ckpt")
     assert (jump.physics.k_steps, jump.physics.landing) == (8, "half_step")
-    assert jump.physics.molecules == ("bent",)
+    assert jump.physics.fingerprints == {"bent": "fingerprint of bent"}
+    assert jump.physics.masses_Da == {
+        1: (pytest.approx(1.008),),
+        6: (pytest.approx(12.011),),
+        8: (pytest.approx(15.999),),
+    }
     assert jump.model.config == config.model
     assert {"config_hash", "dataset_hash", "split_hashes", "seed", "versions"} <= jump.record.keys()
 
@@ -252,12 +272,53 @@ def test_absent_tracker(
 
 
 def test_full_disk(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+    """A limit on the size of files stands for the disk: the write itself fails."""
+    original = pl.Trainer.save_checkpoint
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    monkeypatch.setattr("pytorch_lightning.Trainer.save_checkpoint", full)
-    with pytest.raises(KstepError, match=r"last\.ckpt could not be written \(No space left"):
+    def save(self: pl.Trainer, path: Path) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        try:
+            original(self, path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    monkeypatch.setattr(pl.Trainer, "save_checkpoint", save)
+    with pytest.raises(KstepError, match=r"last\.ckpt could not be written \("):
         train.run(make_config(tmp_path), *files)
+    assert not list((tmp_path / "run" / "train").glob("*last.ckpt*"))
+
+
+def test_diverged_training_says_so_again_and_again(files: Files, tmp_path: Path) -> None:
+    config = make_config(tmp_path, "train.lr=1e30", "train.epochs=1")
+    for _ in range(2):  # the second time from last.ckpt
+        with pytest.raises(SimulationError, match=r"diverged.*run/train and lower train\.lr"):
+            train.run(config, *files)
+
+
+def test_a_model_left_by_a_killed_training_is_not_this_ones(
+    finished: tuple[Config, Path], files: Files, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run" / "train"
+    folder.mkdir(parents=True)
+    (folder / "best.ckpt").write_bytes((finished[1] / "best.ckpt").read_bytes())
+    with pytest.raises(SimulationError, match="diverged"):
+        train.run(make_config(tmp_path, "train.lr=1e30", "train.epochs=1"), *files)
+    assert not (folder / "best.ckpt").exists()
+
+
+@pytest.mark.parametrize("starts", [1, 5, 11])
+def test_validation_draws_from_all_window_starts(starts: int) -> None:
+    windows = torch.arange(VALIDATION_WINDOWS * starts + 1)
+    drawn = draw_windows(windows)
+    assert len(set(drawn.tolist())) == VALIDATION_WINDOWS
+    assert set((drawn % starts).tolist()) == set(range(starts))
+    assert torch.equal(drawn, draw_windows(windows))
+
+
+def test_validation_uses_every_window_of_a_few() -> None:
+    windows = torch.arange(7, 50)
+    assert torch.equal(draw_windows(windows), windows)
 
 
 @pytest.mark.parametrize("killed", [False, True])

@@ -95,10 +95,13 @@ def evaluate(config: Config) -> int:
     """The hybrid scored against the baseline."""
     from kstep import evaluate as stage
 
-    metrics = stage.run(config, load_molecules(config.paths.data / "raw"))
-    print(stage.summary_table(stage.load_metrics(metrics)))
-    print(f"eval: {metrics}", flush=True)
-    return 0
+    path = stage.run(config, load_molecules(config.paths.data / "raw"))
+    metrics = stage.load_metrics(path)
+    print(stage.summary_table(metrics))
+    print(f"eval: {path}", flush=True)
+    chosen = config.hybrid.molecules
+    lacking = [name for name in metrics.missing if chosen is None or name in chosen]
+    return 1 if lacking else 0
 
 
 def report(config: Config) -> int:
@@ -122,10 +125,7 @@ def grid(config: Config) -> int:
 
 def chain(config: Config) -> int:
     """All stages in order; a molecule that fails in prep does not stop the others."""
-    status = prep(config)
-    for stage in (md, dataset, train, run, evaluate, report):
-        stage(config)
-    return status
+    return max(stage(config) for stage in (prep, md, dataset, train, run, evaluate, report))
 
 
 def dataset_file(config: Config) -> Path:

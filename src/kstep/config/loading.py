@@ -24,15 +24,16 @@ def load_config(sources: Sequence[Path] = (), overrides: Sequence[str] = ()) -> 
     Raises ConfigError for a missing file, bad YAML, an unknown key, a wrong type or range.
     """
     content: dict[str, Any] = {}
-    origin: dict[str, Path] = {}
+    origin: dict[str, str] = {}
     for source in sources:
         for path in _files(source):
             sections = {path.stem: _read(path)} if path.stem in SECTIONS else _read(path)
             for name, values in sections.items():
-                origin[name] = path
+                origin[name] = f"in {path}"
                 content[name] = _merge(content.get(name, {}), values)
     for override in overrides:
         _apply(content, override)
+        origin[override.partition("=")[0]] = f"in the override {override}"
     try:
         return Config.model_validate(content)
     except ValidationError as error:
@@ -92,14 +93,22 @@ def _apply(content: dict[str, Any], override: str) -> None:
     node[parts[-1]] = value
 
 
-def _sentence(error: ValidationError, origin: dict[str, Path]) -> str:
-    """The first fault, in words, with the file it came from."""
+def _sentence(error: ValidationError, origin: dict[str, str]) -> str:
+    """The first fault, in words, with the file or override it came from."""
     fault = error.errors()[0]
-    location = [str(part) for part in fault["loc"]]
+    # Members of a union add their type to the location; keys are what a user wrote.
+    location = [str(part) for part in fault["loc"] if not str(part).startswith("constrained")]
     key = ".".join(location) or "the configuration"
-    place = f" (in {origin[location[0]]})" if location and location[0] in origin else ""
+    sources = [
+        said
+        for length in range(len(location), 0, -1)
+        if (said := origin.get(".".join(location[:length])))
+    ]
+    place = f" ({sources[0]})" if sources else ""
     if fault["type"] == "extra_forbidden":
         return f"{key}{place} is not a setting of kstep: `kstep all --help` lists them."
     message = fault["msg"].removeprefix("Value error, ")
-    given = "" if not fault["loc"] else f", but {fault['input']!r} was given"
+    given = "" if isinstance(fault["input"], dict) else f", but {fault['input']!r} was given"
+    if not fault["loc"] or fault["type"] == "value_error":
+        given = ""
     return f"{key}{place} is wrong: {message[:1].lower()}{message[1:]}{given}."

@@ -9,10 +9,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from kstep.units import PS_PER_FS, PS_PER_NS
+
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Stride = Literal[4, 8, 12, 16]
 Landing = Literal["step", "half_step"]
 """Where a jump ends: at t + k·dt, or on the leapfrog state half a base step later."""
@@ -51,7 +54,7 @@ class PrepConfig(Section):
         "HBonds", description="HBonds: all bonds to hydrogen at fixed length"
     )
     implicit_solvent: Literal["OBC2", "None"] = Field("OBC2", description="implicit water model")
-    seed: int = Field(42, description="seed of the conformer embedding (ETKDGv3)")
+    seed: Seed = Field(42, description="seed of the conformer embedding (ETKDGv3)")
 
 
 class BurstConfig(Section):
@@ -91,7 +94,7 @@ class MdConfig(Section):
     nve_window_ps: NonNegative = Field(100.0, description="length of an NVE window, ps; 0: none")
     nve_every_ps: Positive = Field(200.0, description="sampling time between NVE windows, ps")
     burst: BurstConfig = BurstConfig()
-    seed: int = Field(42, description="seed of thermostat and velocities")
+    seed: Seed = Field(42, description="seed of thermostat and velocities")
     platform: str = Field("auto", description="OpenMM platform; auto: the fastest, by timing it")
     workers: int = Field(0, ge=0, description="parallel processes; 0: one per CPU core")
 
@@ -104,12 +107,16 @@ class MdConfig(Section):
     @property
     def dt_ps(self) -> float:
         """The base time step, ps."""
-        return self.dt_fs * 1e-3
+        return self.dt_fs * PS_PER_FS
 
     @model_validator(mode="after")
-    def _some_temperature(self) -> "MdConfig":
+    def _something_to_do(self) -> "MdConfig":
         if not self.temperatures:
             raise ValueError("temperature_K is an empty list")
+        if len(set(self.temperatures)) < len(self.temperatures):
+            raise ValueError("temperature_K names a temperature twice")
+        if self.save_interval_steps * self.dt_ps > self.length_ns * PS_PER_NS:
+            raise ValueError("length_ns is shorter than one interval of save_interval_steps")
         return self
 
 
@@ -125,7 +132,7 @@ class DatasetConfig(Section):
     test_segments: Fraction = Field(
         0.1, description="share of each training molecule's trajectory kept for the test"
     )
-    seed: int = Field(42, description="seed of the choice of molecules")
+    seed: Seed = Field(42, description="seed of the choice of molecules")
 
 
 class ModelConfig(Section):
@@ -154,7 +161,7 @@ class ModelConfig(Section):
 class TrainConfig(Section):
     """Training of the jump network."""
 
-    seed: int = Field(42, description="seed of weights, batches and noise")
+    seed: Seed = Field(42, description="seed of weights, batches and noise")
     k_steps: Stride = Field(8, description="base steps per jump")
     landing: Landing = Field(
         "half_step",
@@ -223,7 +230,15 @@ class BasinConfig(Section):
     randomise_K: Positive = Field(1000.0, description="temperature that randomises the starts, K")
     randomise_ps: Positive = Field(2.0, description="time at that temperature, ps")
     length_ps: Positive = Field(20.0, description="longest search from one start, ps")
-    quench_every_ps: Positive = Field(0.5, description="time between quenches, ps")
+    quench_every_ps: Annotated[float, Field(ge=0.02)] = Field(
+        0.5, description="time between quenches, ps"
+    )
+
+    @model_validator(mode="after")
+    def _some_quench(self) -> "BasinConfig":
+        if self.quench_every_ps > self.length_ps:
+            raise ValueError("quench_every_ps is longer than length_ps")
+        return self
 
 
 class HybridConfig(Section):
@@ -251,10 +266,18 @@ class HybridConfig(Section):
     guard: GuardConfig = GuardConfig()
     basin: BasinConfig = BasinConfig()
     checkpoint_every_ps: Positive = Field(10.0, description="simulated time between restart files")
-    molecules: list[str] | None = Field(None, description="names to run; null: all prepared")
-    seed: int = Field(42, description="seed of thermostat and velocities")
+    molecules: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None, description="names to run; null: all prepared"
+    )
+    seed: Seed = Field(42, description="seed of thermostat and velocities")
     platform: str = Field("auto", description="OpenMM platform; auto: the fastest, by timing it")
     workers: int = Field(0, ge=0, description="parallel processes; 0: one per CPU core")
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> "HybridConfig":
+        if self.length_ps == 0 and self.nve_windows == 0:
+            raise ValueError("length_ps 0 and nve_windows 0 leave nothing to run")
+        return self
 
 
 class EvalConfig(Section):
@@ -291,7 +314,7 @@ class EvalConfig(Section):
         description="accepted relative error of an element's share of the kinetic energy in "
         "NVE windows",
     )
-    seed: int = Field(42, description="seed of the bootstrap")
+    seed: Seed = Field(42, description="seed of the bootstrap")
 
     @model_validator(mode="after")
     def _some_bins(self) -> "EvalConfig":
@@ -333,6 +356,15 @@ class Config(Section):
             raise ValueError("md.constraints must equal prep.constraints")
         if self.prep.implicit_solvent != self.md.implicit_solvent:
             raise ValueError("md.implicit_solvent must equal prep.implicit_solvent")
+        if (self.train.lambda_force > 0) != self.model.use_force_head:
+            raise ValueError(
+                "train.lambda_force must be above 0 with model.use_force_head (0.1 is usual), "
+                "and 0 without"
+            )
+        if self.train.k_steps not in self.dataset.k_steps:
+            raise ValueError(
+                f"train.k_steps {self.train.k_steps} is not among dataset.k_steps: add it there"
+            )
         if (self.train.landing == "half_step") != (self.hybrid.corrector == "drift_kick_drift"):
             raise ValueError(
                 "train.landing must be half_step with hybrid.corrector drift_kick_drift, "

@@ -7,8 +7,18 @@ Modules:
     `stage`: `run` over all molecules and strides.
 """
 
-from kstep.dataset.splits import Split, load_split, windows_of
+from kstep.dataset.splits import KINDS, PARTS, Split, load_split, windows_of
 from kstep.dataset.stage import run
-from kstep.dataset.windows import Dataset, load_dataset
+from kstep.dataset.windows import ROLLOUT_JUMPS, Dataset, load_dataset
 
-__all__ = ["Dataset", "Split", "load_dataset", "load_split", "run", "windows_of"]
+__all__ = [
+    "KINDS",
+    "PARTS",
+    "ROLLOUT_JUMPS",
+    "Dataset",
+    "Split",
+    "load_dataset",
+    "load_split",
+    "run",
+    "windows_of",
+]

@@ -31,6 +31,7 @@ GAP: Final = 1
 """Frames left unused at a seam."""
 
 Kind = Literal["seen", "unseen"]
+KINDS: Final[tuple[Kind, ...]] = ("seen", "unseen")
 Bursts = dict[str, list[int]]
 
 
@@ -42,7 +43,7 @@ class Split:
         name: `train`, `val` or `test`.
         seen_molecules: bursts of training molecules, by molecule.
         unseen_molecules: bursts of molecules that no training window comes from.
-        record: seed, hashes of the trajectories and datasets.
+        record: seed, hashes of the trajectories and of the settings but for the strides.
     """
 
     name: str
@@ -117,7 +118,8 @@ def make_splits(sources: Sequence[Source], config: DatasetConfig) -> list[Split]
     }
     record: Record = {
         "seed": config.seed,
-        "config_hash": hash_config(config),
+        # Without the strides: one more of them changes no split, nor what was trained with it.
+        "config_hash": hash_config(config.model_copy(update={"k_steps": []})),
         "source_hashes": {source.molecule: source.hash for source in sources},
     }
     return [Split(part, seen[part], unseen.get(part, {}), record) for part in PARTS]

@@ -1,12 +1,11 @@
 """The stage: trajectories with bursts in, datasets and splits out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from kstep import __version__
-from kstep.artifacts import Record, hash_config, hash_file
+from kstep.artifacts import Record, hash_config
 from kstep.config import Config, DatasetConfig
 from kstep.dataset.bursts import Source, survey
 from kstep.dataset.splits import make_splits
@@ -38,15 +37,13 @@ def run(config: Config, trajectories: Sequence[Path]) -> list[Path]:
     total = float(len(paths) * len(sources))
     with progress("dataset", total, "molecules") as bar:
         for k_steps, path in paths.items():
-            record = _record(sources, k_steps, config.dataset)
+            record = _record(sources, k_steps)
             if _is_current(path, record):
                 bar.update(len(sources))
             else:
                 cut_windows(sources, k_steps, record, lambda: bar.update(1)).save(path)
-    hashes = {"dataset_hashes": {path.name: hash_file(path) for path in paths.values()}}
     for split in splits:
-        complete = replace(split, record={**split.record, **hashes})
-        complete.save(folder / "splits" / f"{split.name}.json")
+        split.save(folder / "splits" / f"{split.name}.json")
     return list(paths.values())
 
 
@@ -80,8 +77,10 @@ def _check_length(sources: Sequence[Source], k_steps: int) -> None:
             )
 
 
-def _record(sources: Sequence[Source], k_steps: int, config: DatasetConfig) -> Record:
+def _record(sources: Sequence[Source], k_steps: int) -> Record:
     """What a dataset says of itself: of the windows of one k, whatever others are built."""
+    # Shares and seed stay at their defaults: they shape the splits, not the windows.
+    settings = DatasetConfig().model_copy(update={"k_steps": [k_steps]})
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -91,7 +90,7 @@ def _record(sources: Sequence[Source], k_steps: int, config: DatasetConfig) -> R
         "fingerprints": {source.molecule: source.fingerprint for source in sources},
         "temperatures_K": {source.molecule: list(source.temperatures) for source in sources},
         "source_hashes": {source.molecule: source.hash for source in sources},
-        "config_hash": hash_config(config.model_copy(update={"k_steps": [k_steps]})),
+        "config_hash": hash_config(settings),
         "versions": {"kstep": __version__},
     }
 

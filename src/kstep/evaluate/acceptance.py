@@ -234,5 +234,5 @@ def _cost_clause(molecules: Sequence[MoleculeMetrics]) -> str:
 
 
 def _span(values: Sequence[float]) -> str:
-    low, high = f"{min(values):.2g}", f"{max(values):.2g}"
+    low, high = (f"{end:.2g}" if end < 100 else f"{end:.0f}" for end in (min(values), max(values)))
     return low if low == high else f"{low} to {high}"

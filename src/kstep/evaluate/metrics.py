@@ -230,7 +230,7 @@ class Metrics(Frozen):
     schema_version: Literal[1] = Field(1, description="its version")
     acceptance_version: int = Field(description="version of the acceptance rule")
     config_hash: str = Field(description="hash of the eval section")
-    config: dict[str, Any] = Field(description="the whole configuration")
+    config: dict[str, Any] = Field(description="the eval section; others: provenance")
     source_hashes: dict[str, str] = Field(description="SHA-256 of every file read")
     curves_hash: str = Field(description="SHA-256 of curves.npz beside this file")
     provenance: dict[str, Pair[dict[str, Any]]] = Field(

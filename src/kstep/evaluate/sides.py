@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -102,17 +103,27 @@ def load_sides(files: Files, molecule: Molecule) -> tuple[Side, Side, float]:
             f"{files.hybrid} has a base step of {steps[1]} ps and {files.baseline} one of "
             f"{steps[0]} ps: run both with the same md.dt_fs."
         )
-    temperature = float(hybrid.record["temperature_K"])
-    temperatures = [float(t) for t in baseline.record["temperatures_K"]]
+    cutoffs = baseline.record.get("nonbonded_cutoff_nm"), hybrid.record.get("nonbonded_cutoff_nm")
+    if cutoffs[0] != cutoffs[1]:
+        raise ArtifactError(
+            f"{files.hybrid} was run with a cutoff of {cutoffs[1]} nm and {files.baseline} with "
+            f"{cutoffs[0]} nm: run both with the same md.nonbonded_cutoff_nm."
+        )
+    temperature = float(_recorded(files.hybrid, hybrid, "temperature_K"))
+    temperatures = [float(t) for t in _recorded(files.baseline, baseline, "temperatures_K")]
     if temperature not in temperatures:
         raise ArtifactError(
             f"{files.hybrid} was run at {temperature:g} K, which {files.baseline} does not hold: "
             "set hybrid.temperature_K to one of md.temperature_K."
         )
-    # The baseline has one constant-temperature segment for each of its temperatures.
-    chosen = [baseline.segments(NVT)[temperatures.index(temperature)]]
+    # The baseline has one constant-temperature segment for each of its temperatures, and as
+    # many windows at each.
+    index = temperatures.index(temperature)
+    chosen = [baseline.segments(NVT)[index]]
+    windows = baseline.segments(NVE)
+    share = len(windows) // len(temperatures)
     sides = (
-        Side(files.baseline, baseline, chosen, baseline.segments(NVE)),
+        Side(files.baseline, baseline, chosen, windows[index * share : (index + 1) * share]),
         Side(files.hybrid, hybrid, hybrid.segments(NVT), hybrid.segments(NVE)),
     )
     for side in sides:
@@ -136,6 +147,16 @@ def check_belongs(path: Path, trajectory: Trajectory, molecule: Molecule) -> Non
         raise ArtifactError(
             f"{path} holds total energies that are not finite: delete it and run its stage again."
         )
+
+
+def _recorded(path: Path, trajectory: Trajectory, key: str) -> Any:
+    try:
+        return trajectory.record[key]
+    except KeyError:
+        raise ArtifactError(
+            f"{path} does not say its {key}, so it is not of the stage whose folder it is in: "
+            "delete it and run its stage again."
+        ) from None
 
 
 def _check_length(side: Side) -> None:

@@ -40,7 +40,10 @@ def run(config: Config, molecules: Sequence[Molecule]) -> Path:
     `curves.npz` for the figures, and returns the first; does nothing when they are there and
     were made from the same files and settings.
 
-    Raises ArtifactError when no molecule has both, or a file is broken, foreign or too short.
+    A molecule whose files are missing, broken, foreign or too short is named on standard error
+    and in `missing`; the others are scored.
+
+    Raises ArtifactError when none can be.
     """
     target = config.paths.run / "eval" / "metrics.json"
     scored, missing = _sort_out(config, molecules)
@@ -54,20 +57,29 @@ def run(config: Config, molecules: Sequence[Molecule]) -> Path:
     results: list[MoleculeMetrics] = []
     provenance: dict[str, Pair[dict[str, object]]] = {}
     curves: Curves = {}
+    failure: ArtifactError | None = None
     with progress("eval", float(len(scored)), "molecules") as bar:
         for molecule in scored:
-            metrics, records, own = score(config, molecule)
+            try:
+                metrics, records, own = score(config, molecule)
+            except ArtifactError as error:
+                print(f"{molecule.name} is not scored: {error}", file=sys.stderr)
+                missing.append(molecule.name)
+                failure = error
+                continue
             results.append(metrics)
             provenance[molecule.name] = records
             curves |= {f"{molecule.name}/{key}": array for key, array in own.items()}
             bar.update(1)
+    if failure is not None and not results:
+        raise failure
     curves_path = curves_of(target)
     write_npz(curves_path, curves, _curves_record(config))
     outcome, sentence = overall(results)
     report = Metrics(
         acceptance_version=ACCEPTANCE_VERSION,
         config_hash=hash_config(config.eval),
-        config=config.model_dump(mode="json", exclude={"paths"}),
+        config={"eval": config.eval.model_dump(mode="json")},
         source_hashes=sources,
         curves_hash=hash_file(curves_path),
         provenance=provenance,
@@ -133,7 +145,11 @@ def _sort_out(config: Config, molecules: Sequence[Molecule]) -> tuple[list[Molec
         absent = [path for path in (files.baseline, files.hybrid) if not path.is_file()]
         if absent:
             missing.append(molecule.name)
-            print(f"{molecule.name} is not scored: {absent[0]} is missing.", file=sys.stderr)
+            print(
+                f"{molecule.name} is not scored: {absent[0]} is missing: run `kstep md` and "
+                "`kstep run` first.",
+                file=sys.stderr,
+            )
         else:
             complete.append(molecule)
     if not complete:

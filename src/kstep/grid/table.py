@@ -27,7 +27,7 @@ class Result:
         """The trial as one row; ranges are over molecules."""
         molecules = self.metrics.molecules
         costs = [molecule.cost for molecule in molecules if molecule.cost is not None]
-        scores = self.training["scores"]["val_seen"]
+        scores = next(iter(self.training["scores"].values()))
         accepted = [m.name for m in molecules if m.verdict.outcome is Outcome.ACCEPTED]
         return {
             "trial": self.trial.name,

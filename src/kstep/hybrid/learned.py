@@ -43,6 +43,8 @@ def load_learned_jump(
         dt_ps=dt_ps,
         landing=landing,
         elements=molecule.numbers.tolist(),
+        masses=molecule.masses.tolist(),
+        fingerprint=molecule.fingerprint,
         molecule=molecule.name,
     )
     predictor = JumpPredictor(loaded.model, molecule.numbers, molecule.masses)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import openmm
+import torch
 
 from kstep import __version__
 from kstep.artifacts import Record, hash_config, hash_file
-from kstep.config import Config
+from kstep.config import Config, HybridConfig
 from kstep.hybrid.blocks import BLOCK_SCHEMA
 from kstep.hybrid.correctors import CORRECTORS
 from kstep.hybrid.learned import load_learned_jump
@@ -56,8 +57,12 @@ class HybridRun:
 
 def run_hash(config: Config) -> str:
     """Hash of all settings that shape a hybrid run (its number of processes does not)."""
-    md = config.md.model_copy(update={"workers": 0})
-    return hash_config(config.hybrid.model_copy(update={"workers": 0, "molecules": None}), md)
+    return hash_config(_physical(config), config.md.model_copy(update={"workers": 0}))
+
+
+def _physical(config: Config) -> HybridConfig:
+    """The hybrid settings without those that change no result of a molecule."""
+    return config.hybrid.model_copy(update={"workers": 0, "molecules": None})
 
 
 def prepare(config: Config, molecule: Molecule, checkpoint: Path, report: Report) -> HybridRun:
@@ -78,18 +83,23 @@ def prepare(config: Config, molecule: Molecule, checkpoint: Path, report: Report
         "molecule": molecule.name,
         "fingerprint": molecule.fingerprint,
         "config_hash": run_hash(config),
-        "config": config.hybrid.model_dump(mode="json"),
+        "config": _physical(config).model_dump(mode="json"),
         "checkpoint_hash": hash_file(checkpoint),
         "k_steps": jump.k_steps,
         "landing": jump.landing,
         "corrector": config.hybrid.corrector,
         "dt_ps": md.dt_ps,
+        "nonbonded_cutoff_nm": md.nonbonded_cutoff_nm,
         "platform": platform,
         "n_constraints": system.getNumConstraints(),
         "temperature_K": config.hybrid.temperature_K,
         "replicas": config.hybrid.replicas,
         "seed": config.hybrid.seed,
-        "versions": {"kstep": __version__, "openmm": openmm.__version__},
+        "versions": {
+            "kstep": __version__,
+            "openmm": openmm.__version__,
+            "torch": torch.__version__,
+        },
     }
     return HybridRun(
         config=config,

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from kstep.artifacts import hash_file
+from kstep.artifacts import exclusive, hash_file
 from kstep.config import Config
 from kstep.errors import ArtifactError, ConfigError
 from kstep.hybrid.setup import run_hash
 from kstep.hybrid.simulation import picoseconds, simulate
 from kstep.molecule import Molecule
-from kstep.parallel import run_parallel
+from kstep.parallel import ns_per_day, run_parallel
 from kstep.trajectory import load_trajectory
 
 
@@ -26,7 +26,19 @@ def run(config: Config, molecules: Sequence[Molecule], checkpoint: Path) -> list
     """
     chosen = _choose(config, molecules)
     digest = hash_file(checkpoint)
+    if config.hybrid.temperature_K not in config.md.temperatures:
+        raise ConfigError(
+            f"hybrid.temperature_K {config.hybrid.temperature_K:g} is not among md.temperature_K: "
+            "without a baseline at the same temperature there is nothing to judge it by."
+        )
     folder = config.paths.run / "hybrid"
+    with exclusive(folder):
+        return _run_all(config, chosen, checkpoint, digest, folder)
+
+
+def _run_all(
+    config: Config, chosen: list[Molecule], checkpoint: Path, digest: str, folder: Path
+) -> list[Path]:
     targets = {molecule.name: folder / f"{molecule.name}.npz" for molecule in chosen}
     waiting = [m for m in chosen if not _is_finished(targets[m.name], config, m, digest)]
     if waiting:
@@ -36,6 +48,7 @@ def run(config: Config, molecules: Sequence[Molecule], checkpoint: Path) -> list
             f"hybrid ({len(waiting)} molecules)",
             [picoseconds(config.hybrid)] * len(waiting),
             "ps",
+            ns_per_day,
         )
     return list(targets.values())
 

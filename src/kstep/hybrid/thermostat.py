@@ -32,10 +32,14 @@ class OrnsteinUhlenbeck:
         self._rng = rng
 
     def __call__(self, state: PhaseState) -> PhaseState:
-        """New velocities of every replica, and the share of its energy debt that is left."""
+        """New velocities of every replica, and the share of its energy debt that is left.
+
+        Friction drains excess kinetic energy at 2γ, but half of an excess is potential energy:
+        the total decays at γ.
+        """
         masses = self._dynamics.masses
         noise = maxwell_boltzmann(self._rng, masses, self._temperature, (state.n_replicas,))
         mixed = self._keep * state.v + math.sqrt(1.0 - self._keep**2) * noise
         pairs = zip(state.x, mixed, strict=True)
         v = np.stack([self._dynamics.constrain_velocities(a, b) for a, b in pairs])
-        return replace(state, v=v, debt=self._keep**2 * state.debt)
+        return replace(state, v=v, debt=self._keep * state.debt)

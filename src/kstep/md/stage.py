@@ -10,7 +10,7 @@ import numpy as np
 import openmm
 
 from kstep import __version__
-from kstep.artifacts import Record, hash_config, read_npz, write_json, write_npz
+from kstep.artifacts import Record, exclusive, hash_config, read_npz, write_json, write_npz
 from kstep.config import Config, MdConfig
 from kstep.errors import ArtifactError
 from kstep.md.assembly import BLOCK_KEYS, block_arrays, save_baseline
@@ -18,7 +18,7 @@ from kstep.md.platforms import resolve_platform
 from kstep.md.sampling import Sampler
 from kstep.md.systems import load_system
 from kstep.molecule import Molecule
-from kstep.parallel import Report, run_parallel
+from kstep.parallel import Report, ns_per_day, run_parallel
 from kstep.trajectory import load_trajectory
 from kstep.units import PS_PER_NS, SECONDS_PER_DAY
 
@@ -55,6 +55,11 @@ def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
     SimulationError when dynamics fail.
     """
     folder = config.paths.data / "md"
+    with exclusive(folder):
+        return _run_all(config, molecules, folder)
+
+
+def _run_all(config: Config, molecules: Sequence[Molecule], folder: Path) -> list[Path]:
     targets = {molecule.name: folder / f"{molecule.name}.npz" for molecule in molecules}
     waiting = [
         molecule
@@ -69,32 +74,42 @@ def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
             f"md ({len(waiting)} molecules)",
             [amount] * len(waiting),
             "ps",
+            ns_per_day,
         )
     return list(targets.values())
 
 
 def plan(config: MdConfig) -> list[Block]:
     """The blocks of one molecule: for each temperature, stretches between NVE windows."""
-    total = round(config.length_ns * PS_PER_NS / config.dt_ps)
-    every = min(round(config.nve_every_ps / config.dt_ps), total)
+    interval = config.save_interval_steps
+    total = _whole_frames(config.length_ns * PS_PER_NS / config.dt_ps, interval)
+    every = min(_whole_frames(config.nve_every_ps / config.dt_ps, interval), total)
     window = round(config.nve_window_ps / config.dt_ps)
     starts = list(range(0, total, every))
+    if len(starts) > 1 and total - starts[-1] < every // 2:
+        starts.pop()  # a short remainder joins the stretch before it
     counts = np.diff(np.linspace(0, config.burst.count, len(starts) + 1).round().astype(int))
     blocks: list[Block] = []
     for temperature in config.temperatures:
-        for start, count in zip(starts, counts, strict=True):
-            steps = min(every, total - start)
+        ends = [*starts[1:], total]
+        for start, end, count in zip(starts, ends, counts, strict=True):
+            steps = end - start
             blocks.append(
                 Block(
                     index=len(blocks),
                     first=start == 0,
                     temperature=temperature,
                     steps=steps,
-                    window_steps=window if steps == every else 0,
+                    window_steps=window if steps >= every else 0,
                     bursts=int(count),
                 )
             )
     return blocks
+
+
+def _whole_frames(steps: float, interval: int) -> int:
+    """The number of steps rounded to whole save intervals, at least one."""
+    return max(1, round(steps / interval)) * interval
 
 
 def simulate(config: MdConfig, molecule: Molecule, target: Path, report: Report) -> Path:
@@ -115,7 +130,6 @@ def simulate(config: MdConfig, molecule: Molecule, target: Path, report: Report)
             _run_block(sampler, config, block, paths, path, molecule, record)
         paths.append(path)
     blocks = plan(config)
-    save_baseline(target, molecule, config, blocks, _read_blocks(paths), record)
     seconds_per_ps = timing.fastest_step / config.dt_ps
     write_json(
         target.with_suffix(".timing.json"),
@@ -126,6 +140,7 @@ def simulate(config: MdConfig, molecule: Molecule, target: Path, report: Report)
             "ns_per_day": SECONDS_PER_DAY / seconds_per_ps / PS_PER_NS,
         },
     )
+    save_baseline(target, molecule, config, blocks, _read_blocks(paths), record)
     shutil.rmtree(partial_folder)
     return target
 
@@ -168,17 +183,18 @@ def _record(config: MdConfig, molecule: Molecule, system: openmm.System, platfor
         "schema_version": 1,
         "molecule": molecule.name,
         "fingerprint": molecule.fingerprint,
-        "config_hash": _hash(config),
-        "config": config.model_dump(mode="json"),
+        "config_hash": hash_config(_physical(config)),
+        "config": _physical(config).model_dump(mode="json"),
+        "nonbonded_cutoff_nm": config.nonbonded_cutoff_nm,
         "platform": platform,
         "n_constraints": system.getNumConstraints(),
         "versions": {"kstep": __version__, "openmm": openmm.__version__},
     }
 
 
-def _hash(config: MdConfig) -> str:
-    # The number of processes changes no result.
-    return hash_config(config.model_copy(update={"workers": 0}))
+def _physical(config: MdConfig) -> MdConfig:
+    """The settings without the number of processes, which changes no result."""
+    return config.model_copy(update={"workers": 0})
 
 
 def _block_is_finished(path: Path, record: Record) -> bool:
@@ -205,7 +221,7 @@ def _is_finished(target: Path, config: MdConfig, molecule: Molecule) -> bool:
             f"{target} belongs to another preparation of {molecule.name}: "
             "delete it to simulate again, or choose another paths.data."
         )
-    if record.get("config_hash") != _hash(config):
+    if record.get("config_hash") != hash_config(_physical(config)):
         raise ArtifactError(
             f"{target} was made with another md configuration: "
             "delete it to simulate again, or choose another paths.data."

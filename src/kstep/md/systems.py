@@ -11,6 +11,9 @@ from kstep.molecule import Molecule
 EXTENT_MARGIN = 0.1
 """nm added to the largest distance in the conformer before it is compared with the cutoff."""
 
+SWITCH_FRACTION = 0.9
+"""Where a force field's Lennard-Jones switching begins, in parts of the cutoff."""
+
 
 def load_system(
     molecule: Molecule,
@@ -73,6 +76,8 @@ def _apply_cutoff(system: openmm.System, cutoff: float) -> None:
         if isinstance(force, openmm.NonbondedForce):
             force.setNonbondedMethod(openmm.NonbondedForce.CutoffNonPeriodic)
             force.setCutoffDistance(cutoff)
+            if force.getUseSwitchingFunction():
+                force.setSwitchingDistance(SWITCH_FRACTION * cutoff)
             # The Born model already accounts for the solvent: no reaction field on top of it.
             force.setReactionFieldDielectric(1.0)
         elif isinstance(force, openmm.GBSAOBCForce):

@@ -1,5 +1,6 @@
 """A trained jump as one file: weights, architecture, physics and provenance."""
 
+import io
 import pickle
 import zipfile
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from kstep.artifacts import Record, write_atomically
+from kstep.artifacts import Record, write_bytes
 from kstep.config import ModelConfig
 from kstep.errors import ArtifactError
 from kstep.model.build import build_model
@@ -17,7 +18,7 @@ from kstep.model.jump import JumpModel
 from kstep.model.physics import JumpPhysics
 
 SCHEMA = "kstep.jump"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,7 @@ class LoadedJump:
 
     Attributes:
         model: with its weights, in evaluation mode, on the CPU.
-        physics: stride, landing, scales, caps, molecules (also `model.physics`).
+        physics: stride, landing, scales, caps, masses, molecules (also `model.physics`).
         record: provenance: hashes of configuration, dataset and splits, seeds, versions, scores.
     """
 
@@ -45,7 +46,9 @@ def save_jump(path: Path, model: JumpModel, record: Record) -> None:
         "record": record,
         "weights": {name: value.detach().cpu() for name, value in model.state_dict().items()},
     }
-    write_atomically(path, lambda stream: torch.save(content, stream))
+    stream = io.BytesIO()  # torch.save makes a RuntimeError of a full disk
+    torch.save(content, stream)
+    write_bytes(path, stream.getvalue())
 
 
 def load_jump(path: Path) -> LoadedJump:

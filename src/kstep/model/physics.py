@@ -1,12 +1,16 @@
 """What a trained jump is a jump of: stride, landing, units of its targets, chemistry seen."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from kstep.config import Landing
 from kstep.errors import ArtifactError
-from kstep.molecule import SYMBOLS
+from kstep.molecule import symbol
+
+MASS_TOLERANCE = 1e-3
+"""Masses this close are the same, Da: far below any isotope or repartitioned mass."""
 
 
 class Scales(BaseModel):
@@ -42,8 +46,10 @@ class JumpPhysics(BaseModel):
         scales: units of the network's inputs and outputs.
         caps_nm: atomic number → largest |Δx| relative to the centre of mass, nm; its keys are
             the elements the model knows.
-        molecules: names of the training molecules.
+        masses_Da: atomic number → masses its atoms had in the training molecules, Da.
+        fingerprints: names of the training molecules → their fingerprints.
         temperatures_K: temperatures of the training data, K.
+        units: of the states the model maps, and of all numbers here without a unit in their name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,8 +59,10 @@ class JumpPhysics(BaseModel):
     landing: Landing
     scales: Scales
     caps_nm: dict[int, float]
-    molecules: tuple[str, ...]
+    masses_Da: dict[int, tuple[float, ...]]
+    fingerprints: dict[str, str]
     temperatures_K: tuple[float, ...]
+    units: Literal["nm, ps, Da, kJ/mol"] = "nm, ps, Da, kJ/mol"
 
     @property
     def duration(self) -> float:
@@ -75,7 +83,9 @@ def require_match(
     k_steps: int,
     dt_ps: float,
     landing: Landing,
-    elements: Iterable[int] = (),
+    elements: Sequence[int] = (),
+    masses: Sequence[float] = (),
+    fingerprint: str | None = None,
     molecule: str = "the molecule",
 ) -> None:
     """Refuse a model that was trained for something else.
@@ -87,7 +97,9 @@ def require_match(
         dt_ps: base step wanted, ps.
         landing: landing wanted.
         elements: atomic numbers it shall be used on.
-        molecule: the molecule they belong to, for the message.
+        masses: Da, one for each of `elements`; none: not compared.
+        fingerprint: of the molecule they belong to, compared if it was trained on.
+        molecule: name of that molecule.
 
     Raises ArtifactError naming the first difference.
     """
@@ -107,10 +119,36 @@ def require_match(
             f"{source} lands on '{physics.landing}', but the corrector needs '{landing}': "
             f"train again with train.landing={landing} or choose another hybrid.corrector."
         )
+    _require_atoms(physics, source, elements, masses, molecule)
+    trained = physics.fingerprints.get(molecule)
+    if None not in (fingerprint, trained) and fingerprint != trained:
+        raise ArtifactError(
+            f"{source} was trained on another {molecule}, of other parameters or another solvent: "
+            "prepare it as for the training, or make the data and the model again."
+        )
+
+
+def _require_atoms(
+    physics: JumpPhysics,
+    source: str,
+    elements: Sequence[int],
+    masses: Sequence[float],
+    molecule: str,
+) -> None:
+    """Refuse elements, and masses of elements, that a model has not seen."""
     unknown = sorted(set(elements) - physics.elements)
     if unknown:
-        names = ", ".join(SYMBOLS.get(number, str(number)) for number in unknown)
+        names = ", ".join(symbol(number) for number in unknown)
         raise ArtifactError(
             f"{molecule} holds {names}, which {source} was not trained on: add a molecule with "
             "these elements to the training set and train again."
         )
+    for number, mass in zip(elements, masses, strict=bool(masses)):
+        known = physics.masses_Da[number]
+        if all(abs(mass - other) > MASS_TOLERANCE for other in known):
+            trained = " or ".join(f"{other:g}" for other in known)
+            raise ArtifactError(
+                f"{molecule} has {symbol(number)} atoms of {mass:g} Da, but {source} was trained "
+                f"with {trained} Da: prepare it with these masses, or make the data and the "
+                "model again."
+            )

@@ -5,10 +5,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kstep.errors import ArtifactError
 from kstep.model.batch import JumpBatch
 from kstep.model.jump import JumpModel
-from kstep.molecule import SYMBOLS
 
 
 class JumpPredictor:
@@ -18,23 +16,14 @@ class JumpPredictor:
     jump costs no precision of the state.
 
     Args:
-        model: a trained model.
+        model: a trained model of this molecule's chemistry (see `require_match`).
         numbers: atomic numbers [N].
         masses: Da [N].
-
-    Raises ArtifactError when the molecule has an element the model was not trained on.
     """
 
     def __init__(
         self, model: JumpModel, numbers: Int[np.ndarray, " N"], masses: Float[np.ndarray, " N"]
     ) -> None:
-        unknown = sorted(set(numbers.tolist()) - model.physics.elements)
-        if unknown:
-            names = ", ".join(SYMBOLS.get(number, str(number)) for number in unknown)
-            raise ArtifactError(
-                f"the molecule holds {names}, which the model was not trained on: add a "
-                "molecule with these elements to the training set and train again."
-            )
         self._model = model.eval()
         self._device = next(model.parameters()).device
         self._species = torch.from_numpy(numbers.astype(np.int64)).to(self._device)

@@ -12,7 +12,8 @@ _PLACEHOLDER = JumpPhysics(
     landing="half_step",
     scales=Scales(velocity=1.0, force=1.0, position_residual=1.0, velocity_residual=1.0),
     caps_nm={1: 0.1},
-    molecules=(),
+    masses_Da={1: (1.008,)},
+    fingerprints={},
     temperatures_K=(),
 )
 

@@ -3,20 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from kstep.config import Config
-from kstep.dataset import Dataset, load_dataset, load_split, windows_of
+from kstep.dataset import KINDS, PARTS, Dataset, load_dataset, load_split, windows_of
 from kstep.errors import ArtifactError
 from kstep.model import JumpPhysics, Scales
 from kstep.train.objective import measure_caps, measure_scales
 from kstep.train.windows import JumpWindows, jump_windows
-
-KINDS: tuple[Literal["seen", "unseen"], ...] = ("seen", "unseen")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +50,7 @@ def read_data(config: Config, path: Path, splits: Path) -> TrainingData:
             f"dataset_k{wanted}.npz or set train.k_steps={dataset.k_steps}."
         )
     parts: dict[str, dict[str, Tensor]] = {}
-    for name in ("train", "val", "test"):
+    for name in PARTS:
         split = load_split(splits / f"{name}.json")
         chosen = {kind: windows_of(dataset, split, kind) for kind in KINDS}
         parts[name] = {kind: torch.from_numpy(c) for kind, c in chosen.items() if len(c)}
@@ -66,18 +64,28 @@ def read_data(config: Config, path: Path, splits: Path) -> TrainingData:
 
 
 def measure_physics(config: Config, data: TrainingData) -> JumpPhysics:
-    """Stride, landing, scales and caps of the jump, from the training windows alone."""
+    """Stride, landing, scales, caps and chemistry of the jump, from the training windows alone."""
     dataset, windows = data.dataset, data.windows
-    molecules = tuple(dataset.molecules[row] for row in windows.rows(data.train))
-    temperatures = dataset.record["temperatures_K"]
+    rows = windows.rows(data.train)
+    molecules = [dataset.molecules[row] for row in rows]
+    fingerprints, temperatures = dataset.record["fingerprints"], dataset.record["temperatures_K"]
     unscaled = JumpPhysics(
         k_steps=dataset.k_steps,
         dt_ps=dataset.dt_ps,
         landing=config.train.landing,
         scales=Scales(velocity=1.0, force=1.0, position_residual=1.0, velocity_residual=1.0),
         caps_nm=measure_caps(windows, data.train, config.model),
-        molecules=molecules,
+        masses_Da=_masses(dataset.atom_types[rows], dataset.masses[rows]),
+        fingerprints={name: fingerprints[name] for name in molecules},
         temperatures_K=tuple(sorted({t for name in molecules for t in temperatures[name]})),
     )
     scales = measure_scales(windows, data.train, unscaled.duration, config.model.predict_delta)
     return unscaled.model_copy(update={"scales": scales})
+
+
+def _masses(
+    species: Int[np.ndarray, "M N"], masses: Float[np.ndarray, "M N"]
+) -> dict[int, tuple[float, ...]]:
+    """Atomic number → the masses its atoms have, Da."""
+    numbers = np.unique(species[species > 0]).tolist()
+    return {number: tuple(np.unique(masses[species == number]).tolist()) for number in numbers}

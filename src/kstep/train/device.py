@@ -1,12 +1,12 @@
 """Where the training runs."""
 
-import os
 from typing import Literal
 
 import torch
 
 from kstep.config import TrainConfig
 from kstep.errors import DeviceError
+from kstep.parallel import available_cores
 
 Precision = Literal["bf16-mixed", "32-true"]
 
@@ -29,4 +29,4 @@ def precision(config: TrainConfig, accelerator: str) -> Precision:
 
 def set_threads(config: TrainConfig) -> None:
     """Give torch `train.threads` threads, or one per core."""
-    torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    torch.set_num_threads(config.threads or available_cores())

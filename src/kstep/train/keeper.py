@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Never
 
+import numpy as np
 import pytorch_lightning as pl
+import torch
 from jaxtyping import Int
 from torch import Tensor
 from tqdm import tqdm
@@ -20,7 +22,7 @@ from kstep.train.scores import rollout_rmsd, score
 from kstep.train.windows import WindowBatch
 
 VALIDATION_WINDOWS = 4096
-"""Validations during training use at most this many windows of each kind, evenly spaced."""
+"""Validations during training use at most this many windows of each kind, drawn at random."""
 
 
 class Keeper(pl.Callback):
@@ -41,7 +43,7 @@ class Keeper(pl.Callback):
     ) -> None:
         self._folder = folder
         self._dataset, self._windows = data.dataset, data.windows
-        self._held_out = {kind: _spread(chosen) for kind, chosen in data.val.items()}
+        self._held_out = {kind: draw_windows(chosen) for kind, chosen in data.val.items()}
         self._record = record
         self._bar = bar
         self._rows: list[Mapping[str, Any]] = []
@@ -145,6 +147,16 @@ class Keeper(pl.Callback):
         self._bar.update(100.0 * training.progress - self._bar.n)
 
 
+def draw_windows(chosen: Int[Tensor, " W"]) -> Int[Tensor, " V"]:
+    """`VALIDATION_WINDOWS` of the chosen windows, ascending: the same ones every time.
+
+    Not evenly spaced: a spacing of a whole burst would see one window start only.
+    """
+    size = min(len(chosen), VALIDATION_WINDOWS)
+    drawn = np.random.default_rng(0).choice(len(chosen), size, replace=False)
+    return chosen[torch.from_numpy(np.sort(drawn))]
+
+
 def save_last(trainer: pl.Trainer, path: Path) -> None:
     """Write Lightning's checkpoint so that it exists either whole or not at all."""
     temporary = path.with_name(f".{path.name}.part")
@@ -163,8 +175,3 @@ def save_last(trainer: pl.Trainer, path: Path) -> None:
 def _training(module: pl.LightningModule) -> JumpTraining:
     assert isinstance(module, JumpTraining)
     return module
-
-
-def _spread(chosen: Int[Tensor, " W"]) -> Int[Tensor, " V"]:
-    stride = max(1, len(chosen) // VALIDATION_WINDOWS)
-    return chosen[::stride]

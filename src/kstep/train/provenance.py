@@ -9,9 +9,9 @@ import torch
 
 from kstep.artifacts import Record, hash_config, hash_file, read_json
 from kstep.config import Config
+from kstep.dataset import PARTS
 from kstep.errors import ArtifactError
 
-SPLITS = ("train", "val", "test")
 CHECKPOINT_KEY = "kstep_provenance"
 _NEUTRAL = {"logger": "csv", "device": "auto", "threads": 0}
 """Settings of train that say where and how fast, not what."""
@@ -23,7 +23,7 @@ def provenance(config: Config, dataset: Path, splits: Path) -> Record:
     return {
         "config_hash": hash_config(config.model, settings),
         "dataset_hash": hash_file(dataset),
-        "split_hashes": {name: hash_file(splits / f"{name}.json") for name in SPLITS},
+        "split_hashes": {name: hash_file(splits / f"{name}.json") for name in PARTS},
         "config": {
             "model": config.model.model_dump(mode="json"),
             "train": settings.model_dump(mode="json"),

@@ -8,13 +8,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kstep.dataset import Dataset
+from kstep.dataset import ROLLOUT_JUMPS, Dataset
 from kstep.model import JumpBatch, JumpModel
-from kstep.molecule import SYMBOLS
+from kstep.molecule import symbol
 from kstep.train.windows import JumpWindows
 
 EVALUATION_BATCH = 256
-ROLLOUT_JUMPS = 3
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def score(model: JumpModel, windows: JumpWindows, chosen: Int[Tensor, " W"]) -> 
         all=RelativeError.of(sums.sum((0, 1))),
         by_molecule={row: RelativeError.of(sums[row].sum(0)) for row in rows},
         by_element={
-            SYMBOLS.get(number, str(number)): RelativeError.of(sums[:, number].sum(0))
+            symbol(number): RelativeError.of(sums[:, number].sum(0))
             for number in range(sums.shape[1])
             if sums[:, number, 1].sum() > 0
         },
@@ -135,7 +134,7 @@ def displacement_histogram(
                     counts[index, side] += np.histogram(own, edges)[0]
     return [
         {
-            "element": SYMBOLS.get(number, str(number)),
+            "element": symbol(number),
             "lower_nm": float(edges[bin_]),
             "upper_nm": float(edges[bin_ + 1]),
             "true": int(counts[index, 0, bin_]),

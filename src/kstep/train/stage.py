@@ -1,6 +1,7 @@
 """The training stage: dataset and splits in, the best checkpoint out."""
 
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from kstep.artifacts import Record, hash_file, write_json
 from kstep.config import Config, TrainConfig
+from kstep.errors import SimulationError
 from kstep.model import JumpModel, JumpPhysics, build_model, load_jump
 from kstep.progress import progress
 from kstep.train.data import TrainingData, measure_physics, read_data
@@ -47,6 +49,7 @@ def run(config: Config, dataset: Path, splits: Path) -> Path:
             holds a training with other settings or data.
         DeviceError: when train.device is gpu and there is none.
         ConfigError: when the tracker asked for is not installed.
+        SimulationError: when the training diverged: no validation loss was finite.
     """
     device = accelerator(config.train)
     folder = config.paths.run / "train"
@@ -76,6 +79,8 @@ def _train(
     pl.seed_everything(config.train.seed, verbose=False)
     model = build_model(config.model, physics, config.train.grad_checkpointing)
     done = last["kstep_progress"]["batches"] if last else 0
+    if last is None:  # a killed training may have left a model before its first last.ckpt
+        (folder / "best.ckpt").unlink(missing_ok=True)
     stream = BatchStream(data.windows, data.train, config.train, done)
     training = JumpTraining(model, config.train, stream.total)
     with progress(f"train {config.model.arch} k={physics.k_steps}", 100.0, "%") as bar:
@@ -84,6 +89,11 @@ def _train(
         with _quiet_lightning():
             trainer = _trainer(config.train, folder, device, tracker, keeper)
             _fit(trainer, training, stream, folder / "last.ckpt" if last else None)
+    if not math.isfinite(keeper.best):
+        raise SimulationError(
+            f"training diverged, with no finite validation loss: delete {folder} and lower "
+            f"train.lr={config.train.lr:g}."
+        )
     return training
 
 
