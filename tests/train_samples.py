@@ -85,6 +85,7 @@ def make_dataset(count: int = 20) -> Dataset:
         "molecules": list(SHAPES),
         "temperatures_K": {name: [300.0] for name in SHAPES},
         "source_hashes": {name: name for name in SHAPES},
+        "fingerprints": {name: f"fingerprint of {name}" for name in SHAPES},
     }
     return Dataset(**single, atom_types=np.array(types), masses=np.array(masses), record=record)
 

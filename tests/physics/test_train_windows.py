@@ -1,6 +1,5 @@
 """Targets, time reversal, chained jumps: held against true trajectories."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -180,9 +179,7 @@ def test_reversed_half_step_keeps_constrained_bonds() -> None:
 
 
 def test_scales_make_everything_of_order_one(tmp_path: Path) -> None:
-    bare = make_dataset(6)
-    fingerprints = {name: f"fingerprint of {name}" for name in bare.molecules}
-    dataset = replace(bare, record={**bare.record, "fingerprints": fingerprints})
+    dataset = make_dataset(6)
     windows = jump_windows(dataset, "half_step", DT)
     train = torch.arange(dataset.n_windows)
     data = TrainingData(dataset, windows, train, {}, {})

@@ -4,9 +4,9 @@ import csv
 import importlib.util
 import json
 import resource
+import shutil
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,13 +15,12 @@ import torch
 
 from kstep import train
 from kstep.config import Config
-from kstep.dataset import load_dataset
 from kstep.errors import ArtifactError, ConfigError, DeviceError, KstepError, SimulationError
 from kstep.model import load_jump
+from kstep.train.device import set_threads
 from kstep.train.keeper import VALIDATION_WINDOWS, draw_windows
 from kstep.train.module import JumpTraining
-from train_samples import make_config
-from train_samples import make_files as make_bare_files
+from train_samples import make_config, make_files
 
 
 class KilledError(Exception):
@@ -29,15 +28,6 @@ class KilledError(Exception):
 
 
 Files = tuple[Path, Path]
-
-
-def make_files(folder: Path, count: int = 20) -> Files:
-    """The sample files, of molecules with fingerprints."""
-    path, splits = make_bare_files(folder, count)
-    bare = load_dataset(path)
-    fingerprints = {name: f"fingerprint of {name}" for name in bare.molecules}
-    replace(bare, record={**bare.record, "fingerprints": fingerprints}).save(path)
-    return path, splits
 
 
 @pytest.fixture(scope="module")
@@ -262,6 +252,17 @@ def test_absent_gpu(files: Files, tmp_path: Path) -> None:
         train.run(make_config(tmp_path, "train.device=gpu"), *files)
 
 
+def test_threads_are_those_of_the_cores_it_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {3, 5, 8})
+    set_threads(make_config(tmp_path, "train.threads=0").train)
+    found = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert found == 3
+
+
 @pytest.mark.parametrize("tracker", ["wandb", "wandb-offline", "tensorboard"])
 def test_absent_tracker(
     tracker: str, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -360,3 +361,15 @@ def test_options_train_too(settings: tuple[str, ...], files: Files, tmp_path: Pa
     assert (record["clipped_share"] > 0.0) == ("model.max_disp_nm=0.02" in settings)
     forces = [float(row["train_force"]) for row in rows(folder)]
     assert (max(forces) > 0.0) == ("model.use_force_head=true" in settings)
+
+
+def test_a_lost_model_of_a_finished_training_is_trained_again(
+    finished: tuple[Config, Path], files: Files, tmp_path: Path
+) -> None:
+    folder = finished[1]
+    config = make_config(tmp_path)
+    copy = shutil.copytree(folder, config.paths.run / "train")
+    (copy / "best.ckpt").write_bytes(b"damaged")
+    best = train.run(config, *files)
+    assert best == copy / "best.ckpt"
+    assert best.read_bytes() == (folder / "best.ckpt").read_bytes()

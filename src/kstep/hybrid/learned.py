@@ -32,7 +32,7 @@ def load_learned_jump(
     Sets torch to one thread: for one small molecule a second thread costs more than it gives.
 
     Raises ArtifactError when the checkpoint is missing or was trained for another stride, base
-    step, landing or set of elements.
+    step, landing, set of elements or masses, or on another preparation of this molecule.
     """
     torch.set_num_threads(1)
     loaded = load_jump(checkpoint)

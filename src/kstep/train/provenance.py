@@ -45,9 +45,13 @@ def is_finished(folder: Path, wanted: Record) -> bool:
 
 
 def read_last(folder: Path, wanted: Record) -> Mapping[str, Any] | None:
-    """The checkpoint to continue from, if any; ArtifactError if it is of another training."""
+    """The checkpoint to continue from, if any; ArtifactError if it is of another training.
+
+    None too where a training was finished and its best.ckpt has since been lost or damaged:
+    its last.ckpt has nothing left to do, so the network can only be trained again.
+    """
     path = folder / "last.ckpt"
-    if not path.exists():
+    if not path.exists() or (folder / "record.json").exists():
         return None
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
-from kstep.artifacts import Record, hash_file, write_json
+from kstep.artifacts import Record, exclusive, hash_file, write_json
 from kstep.config import Config, TrainConfig
 from kstep.errors import SimulationError
 from kstep.model import JumpModel, JumpPhysics, build_model, load_jump
@@ -54,15 +54,15 @@ def run(config: Config, dataset: Path, splits: Path) -> Path:
     device = accelerator(config.train)
     folder = config.paths.run / "train"
     identity = provenance(config, dataset, splits)
-    if is_finished(folder, identity):
-        return folder / "best.ckpt"
-    last = read_last(folder, identity)
-    tracker = make_tracker(config.train, folder, config.model_dump(mode="json"))
-    set_threads(config.train)
-    data = read_data(config, dataset, splits)
-    physics = measure_physics(config, data)
-    training = _train(config, data, physics, identity, folder, last, device, tracker)
-    _conclude(folder, data, training)
+    with exclusive(folder):
+        if not is_finished(folder, identity):
+            last = read_last(folder, identity)
+            tracker = make_tracker(config.train, folder, config.model_dump(mode="json"))
+            set_threads(config.train)
+            data = read_data(config, dataset, splits)
+            physics = measure_physics(config, data)
+            training = _train(config, data, physics, identity, folder, last, device, tracker)
+            _conclude(folder, data, training)
     return folder / "best.ckpt"
 
 
