@@ -43,9 +43,11 @@ def angular_momentum(
     return np.asarray(masses @ cross(arms, velocities))
 
 
-def inertia_tensor(positions: Vectors, masses: Masses) -> Float[np.ndarray, "*batch 3 3"]:
-    """Inertia tensor about the centre of mass, Da·nm²."""
-    return _inertia_of_arms(remove_centre_of_mass(positions, masses), masses)
+def inertia_tensor(arms: Vectors, masses: Masses) -> Float[np.ndarray, "*batch 3 3"]:
+    """Inertia tensor about the origin of `arms` (the centre of mass, usually), Da·nm²."""
+    outer = np.swapaxes(arms, -1, -2) @ (masses[:, None] * arms)
+    trace = np.trace(outer, axis1=-2, axis2=-1)
+    return np.asarray(trace[..., None, None] * np.eye(3) - outer)
 
 
 def with_momenta(
@@ -71,17 +73,11 @@ def with_momenta(
     arms = remove_centre_of_mass(positions, masses)
     drift = momentum / masses.sum() - centre_of_mass(velocities, masses)
     missing = angular - masses @ cross(arms, velocities)
-    inertia = _inertia_of_arms(arms, masses)
+    inertia = inertia_tensor(arms, masses)
     ridge = 1e-12 * np.trace(inertia, axis1=-2, axis2=-1)[..., None, None] * np.eye(3)
     omega = np.linalg.solve(inertia + ridge, missing[..., None])[..., 0]
     rigid = drift[..., None, :] + cross(omega[..., None, :], arms)
     return np.asarray(velocities + rigid)
-
-
-def _inertia_of_arms(arms: Vectors, masses: Masses) -> Float[np.ndarray, "*batch 3 3"]:
-    outer = np.swapaxes(arms, -1, -2) @ (masses[:, None] * arms)
-    trace = np.trace(outer, axis1=-2, axis2=-1)
-    return np.asarray(trace[..., None, None] * np.eye(3) - outer)
 
 
 def internal_degrees_of_freedom(n_atoms: int, n_constraints: int) -> int:

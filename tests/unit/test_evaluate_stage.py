@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +36,8 @@ def test_metrics_survive_a_round_trip(scored):
 def test_every_field_is_described(scored):
     _, _, path = scored
     described = evaluate.describe_metrics()
+    documented = Path(__file__).parents[2] / "docs" / "metrics.md"
+    assert described in documented.read_text(), "write docs/metrics.md again"
     for model in (Metrics, MoleculeMetrics):
         for name, field in model.model_fields.items():
             assert field.description
