@@ -14,9 +14,14 @@ from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 from kstep.config import Config, load_config  # noqa: E402
 from kstep.molecule import Molecule, load_molecule, write_index  # noqa: E402
+
+# Same examples on every run, and no time limit: CI machines are slow and shared.
+settings.register_profile("kstep", deadline=None, derandomize=True)
+settings.load_profile("kstep")
 
 PREPARED = Path(__file__).parent / "data" / "raw"
 """Made by: kstep prep paths.data=tests/data prep.molecules=configs/quick/molecules.smi."""

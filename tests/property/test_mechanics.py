@@ -1,7 +1,7 @@
 """Momenta, energies and temperatures for any molecule and any state."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -16,9 +16,6 @@ from kstep.mechanics import (
     remove_centre_of_mass,
     with_momenta,
 )
-
-settings.register_profile("kstep", deadline=None, max_examples=50, derandomize=True)
-settings.load_profile("kstep")
 
 
 @st.composite

@@ -152,7 +152,7 @@ COMMANDS = (
     Command("train", "train the jump", ("paths", "model", "train"), "train", train),
     Command("run", "run the hybrid", ("paths", "hybrid", "md", "train"), "md,train", run),
     Command("eval", "score the hybrid against the baseline", ("paths", "eval"), "eval", evaluate),
-    Command("report", "figures and one HTML file", ("paths", "eval"), "eval", report),
+    Command("report", "figures and one HTML file", ("paths",), "eval", report),
     Command("grid", "the ablation over k", (*_CHAIN, "grid"), "all", grid),
     Command("all", "the whole chain, prep to report", _CHAIN, "all", chain),
 )
