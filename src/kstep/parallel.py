@@ -138,10 +138,11 @@ def _collect(outcomes: Mapping[str, Result | KstepError]) -> dict[str, Result]:
             failures.append(outcome)
         else:
             results[name] = outcome
-    if len(failures) == 1:
-        raise failures[0]
-    if failures:
-        for failure in failures[:-1]:
+    distinct = list({str(failure): failure for failure in failures}.values())
+    if len(distinct) == 1:  # one failure, or one fault that all tasks share
+        raise distinct[0]
+    if distinct:
+        for failure in distinct[:-1]:
             print(f"kstep: {failure}", file=sys.stderr)
-        raise type(failures[-1])(f"{failures[-1]} ({len(failures)} molecules failed; see above.)")
+        raise type(distinct[-1])(f"{distinct[-1]} ({len(failures)} molecules failed; see above.)")
     return results

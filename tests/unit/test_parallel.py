@@ -38,6 +38,13 @@ def test_several_failures_are_all_told(capsys):
     assert "m-1 is negative" in capsys.readouterr().err
 
 
+def test_a_fault_that_all_share_is_told_once(capsys):
+    tasks = {name: partial(square, -1) for name in "abc"}
+    with pytest.raises(MoleculeError, match=r"^m-1 is negative.$"):
+        run_parallel(tasks, 1, "test", [1.0] * 3, "it")
+    assert "kstep:" not in capsys.readouterr().err
+
+
 def test_a_killed_worker_is_one_sentence(tmp_path):
     tasks = {"dies": die, "lives": partial(touch, tmp_path / "a")}
     with pytest.raises(KstepError, match="a worker process of test was killed"):
