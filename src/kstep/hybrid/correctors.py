@@ -7,13 +7,8 @@ and whose force and energy are known, so that the next jump starts from a paid-f
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float
-
 from kstep.config import Landing
-from kstep.md.dynamics import TrueDynamics, TrueState
-
-Atoms = Float[np.ndarray, "N 3"]
+from kstep.md.dynamics import Atoms, TrueDynamics, TrueState
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,14 @@ from kstep.md.integrators import CONSTRAINT_TOLERANCE
 Atoms = Float[np.ndarray, "N 3"]
 
 
+def explosion(name: str, dynamics: str) -> SimulationError:
+    """What to raise when the named dynamics of a molecule are no longer finite."""
+    return SimulationError(
+        f"{name}: the {dynamics} dynamics left the range of finite numbers; check the molecule's "
+        "geometry and force field, or run with a smaller md.dt_fs."
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class TrueState:
     """A state with the true force and energy at its positions.
@@ -46,10 +54,7 @@ class TrueDynamics:
         """Wrap a Context with a `recording_velocity_verlet`; `name` is for error messages."""
         self._context = context
         self._integrator = context.getIntegrator()
-        self._explosion = (
-            f"{name}: the true dynamics left the range of finite numbers; check the molecule's "
-            "geometry and force field, or run with a smaller md.dt_fs."
-        )
+        self._name = name
         self.calls = 0
         self.dt_ps = dt_ps
         system = context.getSystem()
@@ -106,7 +111,7 @@ class TrueDynamics:
             # Past any override: KStepIntegrator's own `step` comes here for its true steps.
             openmm.CustomIntegrator.step(self._integrator, n_steps)
         except openmm.OpenMMException as error:
-            raise SimulationError(self._explosion) from error
+            raise explosion(self._name, "true") from error
         state = self._context.getState(positions=True, velocities=True)
         result = TrueState(
             x=np.array(state.getPositions(asNumpy=True)._value),
@@ -115,5 +120,5 @@ class TrueDynamics:
             epot=float(self._integrator.getGlobalVariableByName("potential")),
         )
         if not (np.isfinite(result.x).all() and np.isfinite(result.v).all()):
-            raise SimulationError(self._explosion)
+            raise explosion(self._name, "true")
         return result

@@ -11,14 +11,11 @@ import openmm
 from jaxtyping import Float
 
 from kstep.config import MdConfig
-from kstep.errors import SimulationError
-from kstep.md.dynamics import TrueDynamics, TrueState
+from kstep.md.dynamics import Atoms, TrueDynamics, TrueState, explosion
 from kstep.md.integrators import langevin, recording_velocity_verlet, velocity_verlet
 from kstep.md.platforms import make_context
 from kstep.mechanics import maxwell_boltzmann, remove_centre_of_mass
 from kstep.parallel import Report
-
-Atoms = Float[np.ndarray, "N 3"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,17 +150,11 @@ class Sampler:
                 integrator.step(interval)
                 state = context.getState(positions=True, velocities=True, energy=True)
             except openmm.OpenMMException as error:
-                raise self._explosion() from error
+                raise explosion(self._name, "baseline") from error
             pos[index] = state.getPositions(asNumpy=True)._value
             vel[index] = state.getVelocities(asNumpy=True)._value
             epot[index] = state.getPotentialEnergy()._value
             if not np.isfinite(epot[index]):
-                raise self._explosion()
+                raise explosion(self._name, "baseline")
             self._report(interval * self._config.dt_ps)
         return Frames(pos, vel, epot, interval * np.arange(1, n_frames + 1))
-
-    def _explosion(self) -> SimulationError:
-        return SimulationError(
-            f"{self._name}: the baseline dynamics left the range of finite numbers; check the "
-            "molecule's geometry and force field, or run with a smaller md.dt_fs."
-        )

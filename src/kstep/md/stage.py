@@ -122,14 +122,14 @@ def simulate(config: MdConfig, molecule: Molecule, target: Path, report: Report)
     partial_folder = target.parent / ".partial" / molecule.name
     sampler = Sampler(system, platform, config, molecule.name, report)
     paths: list[Path] = []
-    for block in plan(config):
+    blocks = plan(config)
+    for block in blocks:
         path = partial_folder / f"block_{block.index:04d}.npz"
         if _block_is_finished(path, record):
             report(_picoseconds(block, config))
         else:
             _run_block(sampler, config, block, paths, path, molecule, record)
         paths.append(path)
-    blocks = plan(config)
     seconds_per_ps = timing.fastest_step / config.dt_ps
     write_json(
         target.with_suffix(".timing.json"),
