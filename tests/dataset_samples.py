@@ -101,6 +101,7 @@ def write_bursts(
         times=zeros,
         segment=segment,
         segment_kind=kinds,
+        segment_temperature=np.full(len(kinds), 300.0),
         force_calls=np.zeros(count, np.int64),
         numbers=molecule.numbers,
         masses=molecule.masses,

@@ -12,7 +12,8 @@ import numpy as np
 from kstep.artifacts import hash_file, write_json
 from kstep.config import Config, load_config
 from kstep.molecule import Molecule, load_molecule
-from kstep.trajectory import NVE, NVT, Trajectory, trajectory_record
+from kstep.motion import Motion, motion_of, motion_record
+from kstep.trajectory import NVE, NVE_RESCALED, NVT, Trajectory, trajectory_record
 from kstep.units import BOLTZMANN
 
 NUMBERS = np.array([6, 6, 8, 6, 1])
@@ -56,18 +57,20 @@ def hessian(stretch_scale: float = 1.0) -> np.ndarray:
     return matrix.reshape(3 * n_atoms, 3 * n_atoms)
 
 
-def normal_modes() -> tuple[np.ndarray, np.ndarray]:
+def normal_modes(stretch_scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Angular frequencies, 1/ps [M], and Cartesian displacements per mode [M, N, 3]."""
     root = np.repeat(np.sqrt(MASSES), 3)
-    squares, vectors = np.linalg.eigh(hessian() / np.outer(root, root))
+    squares, vectors = np.linalg.eigh(hessian(stretch_scale) / np.outer(root, root))
     vibrations = squares > 1.0
     modes = (vectors / root[:, None]).T.reshape(-1, len(NUMBERS), 3)
     return np.sqrt(squares[vibrations]), modes[vibrations]
 
 
-def draw(rng: np.random.Generator, n_frames: int, temperature: float) -> dict[str, np.ndarray]:
+def draw(
+    rng: np.random.Generator, n_frames: int, temperature: float, stretch_scale: float = 1.0
+) -> dict[str, np.ndarray]:
     """Independent canonical frames: positions, velocities, potential energies."""
-    frequencies, modes = normal_modes()
+    frequencies, modes = normal_modes(stretch_scale)
     thermal = np.sqrt(BOLTZMANN * temperature)
     amplitudes = thermal / frequencies * rng.standard_normal((n_frames, len(frequencies)))
     width = np.sqrt(BOLTZMANN * temperature / MASSES)[:, None]
@@ -79,10 +82,14 @@ def draw(rng: np.random.Generator, n_frames: int, temperature: float) -> dict[st
 
 
 def window(
-    rng: np.random.Generator, times: np.ndarray, temperature: float, drift: float
+    rng: np.random.Generator,
+    times: np.ndarray,
+    temperature: float,
+    drift: float,
+    stretch_scale: float = 1.0,
 ) -> dict[str, np.ndarray]:
     """Harmonic motion at constant energy, plus `drift` kJ/mol/ps in the potential energy."""
-    frequencies, modes = normal_modes()
+    frequencies, modes = normal_modes(stretch_scale)
     thermal = np.sqrt(BOLTZMANN * temperature)
     size, phase = rng.rayleigh(thermal, len(frequencies)), rng.uniform(0, 7, len(frequencies))
     angle = np.outer(times, frequencies) + phase
@@ -95,16 +102,35 @@ def window(
     }
 
 
+REPLICAS = 8
+
+
 def make_trajectory(
-    molecule: Molecule, seed: int, n_frames: int = 8000, n_windows: int = 6,
-    temperature: float = 300.0, drift: float = 0.0, **record: object,
+    molecule: Molecule, seed: int, n_frames: int = 16000, n_windows: int = 6,
+    temperatures: tuple[float, ...] = (300.0,), actual: tuple[float, ...] | None = None,
+    drift: float = 0.0, stretch_scale: float = 1.0, rescaled_windows: int = 0, **record: object,
 ) -> Trajectory:  # fmt: skip
-    """One side: a constant-temperature segment and NVE windows of 100 ps."""
+    """One side: constant-temperature runs at each temperature, and NVE windows of 100 ps.
+
+    `n_frames` are shared by the replicas of a temperature; `actual` temperatures may differ from
+    the ones that the record claims.
+    """
     rng = np.random.default_rng(seed)
     spacing = 0.1
-    times = [spacing * np.arange(1, n_frames + 1)] + [spacing * np.arange(1, 1001)] * n_windows
-    parts = [draw(rng, n_frames, temperature)]
-    parts += [window(rng, times[1], temperature, drift) for _ in range(n_windows)]
+    each = n_frames // REPLICAS
+    parts, times, kinds, claimed = [], [], [], []
+    for wanted, true in zip(temperatures, actual or temperatures, strict=True):
+        for _ in range(REPLICAS):
+            parts.append(draw(rng, each, true, stretch_scale))
+            times.append(spacing * np.arange(1, each + 1))
+            kinds.append(NVT)
+            claimed.append(wanted)
+    first = (actual or temperatures)[0]
+    for kind in [NVE] * n_windows + [NVE_RESCALED] * rescaled_windows:
+        times.append(spacing * np.arange(1, 1001))
+        parts.append(window(rng, times[-1], first, drift, stretch_scale))
+        kinds.append(kind)
+        claimed.append(temperatures[0])
     joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     ekin = 0.5 * np.einsum("tni,tni,n->t", joined["vel"], joined["vel"], MASSES)
     every = np.concatenate(times)
@@ -112,29 +138,53 @@ def make_trajectory(
         **joined,
         box=np.zeros((len(ekin), 3, 3)), ekin=ekin, etot=joined["epot"] + ekin, times=every,
         segment=np.repeat(np.arange(len(parts)), [len(t) for t in times]),
-        segment_kind=np.array([NVT] + [NVE] * n_windows),
+        segment_kind=np.array(kinds), segment_temperature=np.array(claimed),
         force_calls=np.round(every / DT_PS).astype(np.int64),
         numbers=NUMBERS, masses=MASSES,
         record=trajectory_record(
             molecule=molecule.name, fingerprint=molecule.fingerprint, dt_ps=DT_PS, seed=seed,
-            versions={"kstep": "test"}, **record,
+            temperatures_K=list(temperatures), versions={"kstep": "test"}, **record,
         ),
     )  # fmt: skip
 
 
+def make_motion(
+    seed: int,
+    stride: int,
+    n_windows: int = 8,
+    stretch_scale: float = 1.0,
+    velocity_scale: float = 1.0,
+) -> Motion:
+    """Dense windows of 20 ps of the harmonic molecule, a frame every `stride` base steps."""
+    rng = np.random.default_rng(seed)
+    times = DT_PS * stride * np.arange(round(20.0 / DT_PS / stride))
+    parts = [window(rng, times, 300.0, 0.0, stretch_scale) for _ in range(n_windows)]
+    vel = velocity_scale * np.stack([part["vel"] for part in parts])
+    return Motion(
+        vel.astype(np.float32),
+        np.stack([part["epot"] for part in parts]),
+        0.5 * np.einsum("wtni,wtni,n->wt", vel, vel, MASSES),
+        DT_PS * stride,
+        motion_record(),
+    )
+
+
+BASELINE = {"burst_calls": 1000, "integrator": "velocity Verlet"}
+HYBRID = {
+    "candidate": "hybrid", "k_steps": 8, "landing": "half_step", "corrector": "drift_kick_drift",
+    "macro_steps": 10000, "force_calls": 12000, "rejected_jumps": 200,
+    "nominal_saving": 9.0, "counted_saving": 7.5,
+}  # fmt: skip
+
+
 def make_baseline(molecule: Molecule, seed: int = 1, **options: object) -> Trajectory:
     """A baseline trajectory at 300 K."""
-    return make_trajectory(molecule, seed, temperatures_K=[300.0], **options)
+    return make_trajectory(molecule, seed, **BASELINE, **options)
 
 
 def make_hybrid(molecule: Molecule, seed: int = 2, **options: object) -> Trajectory:
     """A hybrid trajectory at 300 K, faultless unless told otherwise."""
-    counts = {
-        "k_steps": 8, "landing": "half_step", "corrector": "drift_kick_drift",
-        "macro_steps": 10000, "force_calls": 12000, "rejected_jumps": 200,
-        "nominal_saving": 9.0, "counted_saving": 7.5, "temperature_K": 300.0,
-    }  # fmt: skip
-    return make_trajectory(molecule, seed, **counts, **options)
+    return make_trajectory(molecule, seed, **HYBRID, **options)
 
 
 TIMING = {
@@ -158,7 +208,8 @@ def make_search(molecule: Molecule, seed: int, arrival: float, starts: int = 4) 
     trajectory = Trajectory(
         **frames, box=np.zeros((len(times), 3, 3)), ekin=ekin, etot=frames["epot"] + ekin,
         times=times, segment=np.repeat(np.arange(starts), n_frames),
-        segment_kind=np.full(starts, NVT), force_calls=np.round(times / DT_PS).astype(np.int64),
+        segment_kind=np.full(starts, NVT), segment_temperature=np.full(starts, 300.0),
+        force_calls=np.round(times / DT_PS).astype(np.int64),
         numbers=NUMBERS, masses=MASSES,
         record=trajectory_record(molecule=molecule.name, fingerprint=molecule.fingerprint),
     )  # fmt: skip
@@ -172,15 +223,27 @@ def make_search(molecule: Molecule, seed: int, arrival: float, starts: int = 4) 
 
 
 def make_run(
-    folder: Path, baseline: Trajectory, hybrid: Trajectory, molecule: Molecule, *options: str
-) -> Config:
+    folder: Path, baseline: Trajectory, hybrid: Trajectory, molecule: Molecule, *options: str,
+    motion: Motion | None = None,
+) -> Config:  # fmt: skip
     """A folder with everything `eval` reads, and the configuration that points to it."""
     config = load_config(
-        [], [f"paths.data={folder / 'data'}", f"paths.run={folder / 'run'}", *options]
+        [],
+        [
+            f"paths.data={folder / 'data'}",
+            f"paths.run={folder / 'run'}",
+            "eval.bootstrap=200",
+            # Normal modes conserve angular momentum to first order only.
+            "eval.max_momentum_error=2.0",
+            *options,
+        ],
     )
     place = folder / "run" / "hybrid"
-    baseline.save(folder / "data" / "md" / f"{molecule.name}.npz")
+    reference = folder / "data" / "md" / f"{molecule.name}.npz"
+    baseline.save(reference)
     hybrid.save(place / f"{molecule.name}.npz")
+    make_motion(11, 1).save(motion_of(reference))
+    (motion or make_motion(12, 9)).save(motion_of(place / f"{molecule.name}.npz"))
     (place / f"{molecule.name}.timing.json").write_text(json.dumps(TIMING))
     for side, arrival in (("baseline", 8.0), ("hybrid", 6.0)):
         trajectory, extra = make_search(molecule, 3, arrival)

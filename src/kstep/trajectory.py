@@ -13,15 +13,18 @@ from kstep.artifacts import Record, read_npz, write_npz
 from kstep.errors import ArtifactError
 
 SCHEMA = "kstep.trajectory"
-SCHEMA_VERSION = 1
-NVT, NVE = 0, 1
-"""Values of `segment_kind`: constant-temperature sampling, constant-energy window."""
+SCHEMA_VERSION = 2
+NVT, NVE, NVE_RESCALED = 0, 1, 2
+"""Values of `segment_kind`: constant-temperature sampling, constant-energy window, and the same
+with velocities rescaled to the energy after every macro-step."""
 
 _KEYS = {
     "pos": "pos", "vel": "vel", "box": "box", "epot": "Epot", "ekin": "Ekin", "etot": "Etot",
     "times": "times_ps", "segment": "segment", "segment_kind": "segment_kind",
+    "segment_temperature": "segment_temperature_K",
     "force_calls": "force_calls", "numbers": "numbers", "masses": "masses",
 }  # fmt: skip
+_NOT_PER_FRAME = ("segment_kind", "segment_temperature", "numbers", "masses")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +36,14 @@ class Trajectory:
 
     Attributes:
         pos: nm [T, N, 3].
-        vel: nm/ps [T, N, 3], synchronous with `pos`.
+        vel: nm/ps [T, N, 3], synchronous with `pos`; NaN where `has_velocities` is false, and
+            with them `ekin` and `etot`.
         box: box vectors, nm [T, 3, 3]; zeros for an isolated molecule.
         epot, ekin, etot: kJ/mol [T].
         times: ps since the start of the frame's segment [T].
         segment: index of the frame's segment [T], non-decreasing from 0.
-        segment_kind: `NVT` or `NVE` for every segment [S].
+        segment_kind: `NVT`, `NVE` or `NVE_RESCALED` for every segment [S].
+        segment_temperature: of the thermostat, or of the ensemble it started from, K [S].
         force_calls: true-force evaluations spent within the segment up to the frame [T].
         numbers: atomic numbers [N].
         masses: Da [N].
@@ -54,6 +59,7 @@ class Trajectory:
     times: Float[np.ndarray, " T"]
     segment: Int[np.ndarray, " T"]
     segment_kind: Int[np.ndarray, " S"]
+    segment_temperature: Float[np.ndarray, " S"]
     force_calls: Int[np.ndarray, " T"]
     numbers: Int[np.ndarray, " N"]
     masses: Float[np.ndarray, " N"]
@@ -64,9 +70,17 @@ class Trajectory:
         """Number of saved frames over all segments."""
         return len(self.times)
 
-    def segments(self, kind: int) -> list[np.ndarray]:
-        """Frame indices of every segment of one kind (`NVT` or `NVE`), in order."""
-        wanted = np.flatnonzero(self.segment_kind == kind)
+    @property
+    def has_velocities(self) -> bool:
+        """Whether the file they came from held velocities (DCD and XTC never do)."""
+        return bool(self.record.get("velocities", True))
+
+    def segments(self, kind: int, temperature: float | None = None) -> list[np.ndarray]:
+        """Frame indices of every segment of one kind, in order; of one temperature if given."""
+        right = self.segment_kind == kind
+        if temperature is not None:
+            right &= self.segment_temperature == temperature
+        wanted = np.flatnonzero(right)
         return [np.flatnonzero(self.segment == index) for index in wanted]
 
     def frames(self, kind: int) -> Int[np.ndarray, " F"]:
@@ -94,7 +108,7 @@ def load_trajectory(path: Path) -> Trajectory:
     content = {field: arrays[key] for field, key in _KEYS.items()}
     n_frames, n_atoms = len(content["times"]), len(content["masses"])
     per_frame = [f.name for f in fields(Trajectory) if f.name in _KEYS]
-    per_frame = [n for n in per_frame if n not in ("segment_kind", "numbers", "masses")]
+    per_frame = [n for n in per_frame if n not in _NOT_PER_FRAME]
     if any(len(content[name]) != n_frames for name in per_frame) or (
         content["pos"].shape != (n_frames, n_atoms, 3)
         or content["vel"].shape != (n_frames, n_atoms, 3)
@@ -103,10 +117,12 @@ def load_trajectory(path: Path) -> Trajectory:
         raise ArtifactError(
             f"{path} has arrays of different lengths: delete it and run its stage again."
         )
-    for name in ("pos", "vel", "epot", "ekin"):
+    trajectory = Trajectory(**content, record=record)
+    measured = ("vel", "ekin") if trajectory.has_velocities else ()
+    for name in ("pos", "epot", *measured):
         if not np.isfinite(content[name]).all():
             raise ArtifactError(
                 f"{path} holds values of {_KEYS[name]} that are not finite: "
                 "delete it and run its stage again with a shorter time step."
             )
-    return Trajectory(**content, record=record)
+    return trajectory

@@ -21,7 +21,15 @@ STEPS = {
     "06_hybrid_integrate.py": "run",
 }
 SETTINGS = [
-    "md.length_ns=0.02",
+    "md.replicas=2",
+    "md.length_ns=0.01",
+    "md.motion.windows=4",
+    "md.motion.window_ps=2",
+    "controls.replicas=2",
+    "controls.length_ns=0.01",
+    "controls.nve_windows=1",
+    "controls.nve_window_ps=2",
+    "controls.integrators=[half_fs, hmr_3]",
     "md.equilibration_ps=1",
     "md.nve_window_ps=2",
     "md.nve_every_ps=5",
@@ -35,6 +43,10 @@ SETTINGS = [
     "hybrid.length_ps=4",
     "hybrid.replicas=2",
     "hybrid.nve_windows=3",
+    "hybrid.nve_rescaled_windows=1",
+    "hybrid.motion.windows=4",
+    "hybrid.motion.window_ps=2",
+    "hybrid.map_samples=2",
     "hybrid.nve_window_ps=2",
     "hybrid.basin.starts=2",
     "hybrid.basin.length_ps=1",
@@ -89,7 +101,7 @@ def test_every_artifact_says_what_it_was_made_from(first, arguments):
     training = json.loads((run / "train" / "record.json").read_text())
     metrics = json.loads((run / "eval" / "metrics.json").read_text())
     assert {"config_hash", "dataset_hash", "split_hashes", "seed"} <= training.keys()
-    assert metrics["provenance"]["phenol"]["hybrid"]["checkpoint_hash"]
+    assert metrics["provenance"]["phenol"]["candidate"]["checkpoint_hash"]
 
 
 def test_trained_on_other_data_is_refused(first, arguments, capsys):

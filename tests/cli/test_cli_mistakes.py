@@ -21,7 +21,10 @@ from kstep.errors import (
     SimulationError,
 )
 
-FAST = ["md.length_ns=0.01", "md.equilibration_ps=0.1", "md.nve_window_ps=0", "md.burst.count=20"]
+FAST = [
+    "md.length_ns=0.01", "md.equilibration_ps=0.1", "md.nve_window_ps=0", "md.burst.count=20",
+    "md.replicas=1", "md.temperature_K=300", "md.motion.windows=0",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -137,7 +140,10 @@ def test_two_at_once_in_one_folder(kstep, tmp_path):
 
 def test_ctrl_c_keeps_finished_work(tmp_path, place):
     place(tmp_path / "data")
-    settings = ["md.length_ns=50", "md.nve_every_ps=1", "md.burst.count=0", "md.nve_window_ps=0"]
+    settings = [
+        "md.length_ns=50", "md.nve_every_ps=1", "md.burst.count=0", "md.nve_window_ps=0",
+        "md.replicas=1", "md.temperature_K=300",
+    ]  # fmt: skip
     command = [sys.executable, "-m", "kstep.cli", "md", *settings]
     process = subprocess.Popen(
         [*command, f"paths.data={tmp_path / 'data'}"], stderr=subprocess.PIPE, text=True

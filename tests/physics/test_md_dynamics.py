@@ -103,7 +103,8 @@ def test_the_counter_equals_the_real_number_of_evaluations(counted, equilibrium)
     state = dynamics.steps(x, v, 7)
     dynamics.more_steps(5)
     dynamics.steps(state.x, state.v, 1)
-    assert evaluations[0] == dynamics.calls == 1 + 8 + 5 + 2
+    dynamics.motion(x, v, n_frames=3, interval=2)
+    assert evaluations[0] == dynamics.calls == 1 + 8 + 5 + 2 + 7
 
 
 def test_reported_forces_and_energy_are_those_at_the_end(phenol, make_dynamics, equilibrium):
@@ -112,6 +113,15 @@ def test_reported_forces_and_energy_are_those_at_the_end(phenol, make_dynamics, 
     forces, epot = dynamics.evaluate(end.x)
     np.testing.assert_allclose(end.forces, forces, rtol=1e-10, atol=1e-8)
     assert end.epot == pytest.approx(epot, abs=1e-9)
+
+
+def test_motion_holds_velocity_and_energy_of_one_instant(phenol, make_dynamics, equilibrium):
+    dynamics = make_dynamics(phenol)
+    vel, epot = dynamics.motion(*equilibrium, n_frames=4, interval=3)
+    state = dynamics.steps(*equilibrium, 9)
+    np.testing.assert_allclose(vel[2], state.v, atol=1e-10)
+    assert epot[2] == pytest.approx(dynamics.evaluate(state.x)[1], abs=1e-9)
+    assert abs(epot[2] - epot[1]) > 1e-3
 
 
 def test_bursts_hold_the_half_step_velocity(phenol, make_sampler, make_dynamics, equilibrium):

@@ -221,7 +221,7 @@ def test_a_molecule_given_twice_is_refused(tmp_path: Path) -> None:
 def test_foreign_missing_and_truncated_files_are_refused(tmp_path: Path) -> None:
     foreign, bare, cut = (tmp_path / f"{name}.npz" for name in ("foreign", "bare", "cut"))
     np.savez(foreign, x=np.zeros(3))
-    write_npz(bare, {"pos": np.zeros(3)}, {"schema": "kstep.trajectory", "schema_version": 1})
+    write_npz(bare, {"pos": np.zeros(3)}, {"schema": "kstep.trajectory", "schema_version": 2})
     cut.write_bytes(write_bursts(tmp_path, "whole").read_bytes()[:-500])
     for path, complaint in [
         (foreign, "was not written by kstep"),

@@ -1,27 +1,33 @@
 """Statistics, divergences, drifts and costs against numbers known beforehand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from evaluate_samples import TIMING
+from evaluate_samples import HYBRID, TIMING, make_baseline, make_hybrid, make_molecule
+from kstep.config import EvalConfig
 from kstep.errors import ArtifactError
 from kstep.evaluate.cost import Timing, cost, load_timing, speed_up
-from kstep.evaluate.divergence import BLOCKS, jensen_shannon, kullback_leibler, noise_floor
-from kstep.evaluate.energy import window_drift
-from kstep.evaluate.metrics import Estimate
+from kstep.evaluate.divergence import jensen_shannon, kullback_leibler
+from kstep.evaluate.energy import fit_line
+from kstep.evaluate.sides import make_side
 from kstep.evaluate.statistics import (
+    Uncertain,
+    block_means,
+    bootstrap,
     bootstrap_median,
     correlated_mean,
-    independent_mean,
-    relative_error,
-    statistical_inefficiency,
+    difference,
+    equilibration,
+    inefficiency,
+    mean_of,
+    relative_difference,
+    resample,
 )
-from kstep.units import MEV_PER_KJ_PER_MOL
+from kstep.evaluate.structure import Histograms, divergence_excess
 
-RECORD = {
-    "macro_steps": 1000, "force_calls": 1200, "rejected_jumps": 30, "nominal_saving": 9.0,
-    "counted_saving": 7.5, "dt_ps": 0.002,
-}  # fmt: skip
+CONFIG = EvalConfig(bootstrap=400)
 
 
 @pytest.fixture
@@ -39,49 +45,99 @@ def autoregressive(rng: np.random.Generator, length: int, memory: float) -> np.n
     return series
 
 
-def test_drift_is_the_slope_per_atom():
+def test_drift_is_the_slope_of_the_energy():
     times = np.linspace(0.0, 50.0, 501)
     wiggle = 0.3 * np.cos(2.0 * np.pi * 3.7 * times)
-    found = window_drift(times, 7.0 + 0.04 * times + wiggle, n_atoms=8)
-    assert found.drift == pytest.approx(0.005, rel=1e-2)
-    assert found.drift_meV == pytest.approx(0.005 * MEV_PER_KJ_PER_MOL, rel=1e-2)
+    found = fit_line(times, 7.0 + 0.04 * times + wiggle)
+    assert found.slope == pytest.approx(0.04, rel=1e-2)
     assert found.fluctuation == pytest.approx(0.3 / np.sqrt(2.0), rel=1e-2)
     assert found.excursion == pytest.approx(2.0, rel=1e-2)
-    assert found.length_ps == 50.0
 
 
 def test_inefficiency_of_a_process_with_known_memory(rng):
     series = [autoregressive(rng, 20000, 0.8) for _ in range(2)]
-    assert statistical_inefficiency(series) == pytest.approx(9.0, rel=0.15)
-    assert statistical_inefficiency([rng.standard_normal(20000)]) == pytest.approx(1.0, abs=0.1)
-    assert statistical_inefficiency([np.ones(50)]) == 1.0
+    assert inefficiency(series) == pytest.approx(9.0, rel=0.15)
+    assert inefficiency([rng.standard_normal(20000)]) == pytest.approx(1.0, abs=0.2)
+    assert inefficiency([np.ones(50)]) == 1.0
 
 
-def test_interval_of_a_correlated_mean_covers_the_truth(rng):
-    intervals = [correlated_mean([autoregressive(rng, 1000, 0.8)]) for _ in range(200)]
+def test_replicas_that_never_meet_are_not_independent_frames(rng):
+    """Two runs stuck in different wells: each looks settled, together they are not."""
+    stuck = [sign + 0.1 * rng.standard_normal(1000) for sign in (-1.0, 1.0)]
+    assert inefficiency(stuck) > 100.0
+    assert inefficiency(stuck[:1]) < 2.0
+
+
+def test_the_start_of_a_run_that_falls_to_equilibrium_is_left_out(rng):
+    settled = rng.standard_normal(2000)
+    falling = settled + 20.0 * np.exp(-np.arange(2000) / 100.0)
+    assert 200 <= equilibration(falling) <= 1000
+    assert equilibration(settled) < 500
+    assert equilibration(np.ones(100)) == 0
+
+
+@pytest.mark.parametrize("replicas", [1, 4])
+def test_interval_of_a_correlated_mean_covers_the_truth(rng, replicas):
+    intervals = [
+        correlated_mean(
+            [autoregressive(rng, 2000 // replicas, 0.8) for _ in range(replicas)]
+        ).estimate()
+        for _ in range(200)
+    ]
     covered = np.mean([interval.low <= 0.0 <= interval.high for interval in intervals])
-    assert 0.88 <= covered <= 0.99
+    assert 0.84 <= covered <= 0.96
 
 
 def test_interval_of_independent_values_is_students():
-    found = independent_mean(np.array([1.0, 2.0, 3.0]))
+    found = mean_of(np.array([1.0, 2.0, 3.0]))
     assert found.value == 2.0
-    assert found.high - 2.0 == pytest.approx(4.3027 / np.sqrt(3.0), rel=1e-4)
+    assert found.estimate().high - 2.0 == pytest.approx(2.9200 / np.sqrt(3.0), rel=1e-4)
 
 
-def test_relative_error_propagates_both_intervals():
-    found = relative_error(
-        Estimate(value=110.0, low=106.7, high=113.3), Estimate(value=100.0, low=96.0, high=104.0)
-    )
-    assert found.value == pytest.approx(0.1)
-    assert found.high - found.value == pytest.approx(1.1 * 0.05)
+def test_errors_of_independent_numbers_add_in_squares():
+    found = difference(Uncertain(5.0, 0.3, 10.0), Uncertain(4.0, 0.4, 10.0))
+    assert (found.value, found.error) == (1.0, pytest.approx(0.5))
+    assert 10.0 < found.dof < 20.0
+    ratio = relative_difference(Uncertain(110.0, 3.3, 50.0), Uncertain(100.0, 4.0, 50.0))
+    assert ratio.value == pytest.approx(0.1)
+    assert ratio.error == pytest.approx(1.1 * 0.05)
+
+
+def test_blocks_do_not_span_replicas():
+    blocks = block_means([np.zeros((10, 1)), np.ones((7, 1)), np.full((2, 1), 5.0)], 3)
+    assert blocks[:, 0].tolist() == [0.0, 0.0, 0.0, 1.0, 1.0, 5.0]
+
+
+def test_bootstrap_of_a_ratio_of_averages(rng):
+    """The error of a ratio of correlated averages against its scatter over repetitions."""
+
+    def ratio(average: np.ndarray) -> np.ndarray:
+        return (average[..., 0] / average[..., 1])[..., None]
+
+    found = []
+    for _ in range(60):
+        common = rng.standard_normal(400)
+        pairs = np.stack([3.0 + common, 2.0 + 0.5 * common + 0.1 * rng.standard_normal(400)], 1)
+        found.append(bootstrap(block_means([pairs], 10), ratio, 200, 1)[0])
+    scatter = np.std([number.value for number in found])
+    assert np.mean([number.error for number in found]) == pytest.approx(scatter, rel=0.25)
+
+
+def test_resampling_is_repeatable_and_unbiased(rng):
+    blocks = rng.standard_normal((30, 2))
+    draws = resample(blocks, 4000, seed=3)
+    assert np.array_equal(draws, resample(blocks, 4000, seed=3))
+    assert draws.mean(axis=0) == pytest.approx(blocks.mean(axis=0), abs=0.02)
+    few = resample(blocks, 4000, seed=3, size=5)
+    assert few.std(axis=0) == pytest.approx(draws.std(axis=0) * np.sqrt(6.0), rel=0.1)
 
 
 def test_median_and_its_bootstrap():
-    found = bootstrap_median(np.array([1.0, 2.0, 3.0, 4.0, 100.0]), samples=500, seed=1)
+    values = np.array([1.0, 2.0, 3.0, 4.0, 100.0])
+    found = bootstrap_median(values, samples=500, seed=1)
     assert found.value == 3.0
-    assert 1.0 <= found.low < 3.0 < found.high <= 100.0
-    assert found == bootstrap_median(np.array([1.0, 2.0, 3.0, 4.0, 100.0]), samples=500, seed=1)
+    assert found.error > 0.5
+    assert found == bootstrap_median(values, samples=500, seed=1)
 
 
 @pytest.mark.parametrize("shift", [0.3, 1.0])
@@ -89,7 +145,7 @@ def test_divergences_of_shifted_gaussians(rng, shift):
     edges = np.arange(-7.0, 8.0, 0.1)
     p = np.histogram(rng.standard_normal(400_000), edges)[0].astype(float)
     q = np.histogram(shift + rng.standard_normal(400_000), edges)[0].astype(float)
-    assert kullback_leibler(p, q) == pytest.approx(shift**2 / 2.0, rel=0.03)
+    assert float(kullback_leibler(p, q)) == pytest.approx(shift**2 / 2.0, rel=0.03)
     x = np.linspace(-12.0, 13.0, 20001)
     first, second = np.exp(-(x**2) / 2), np.exp(-((x - shift) ** 2) / 2)
     middle = (first + second) / 2
@@ -103,24 +159,43 @@ def test_disjoint_histograms_are_ln_2_apart():
     assert jensen_shannon(p, q) == pytest.approx(np.log(2.0), rel=1e-2)
 
 
-def test_noise_floor_is_the_divergence_of_faultless_samples(rng):
-    """Mean JS of independent samples of unequal lengths, foretold by one side's blocks."""
+def test_noise_is_the_divergence_of_faultless_samples(rng):
+    """JS of independent samples of unequal lengths, foretold by the baseline's blocks."""
     edges = np.linspace(-4.0, 4.0, 41)
 
-    def histogram(size: int) -> np.ndarray:
-        return np.histogram(rng.standard_normal(size), edges)[0].astype(float)
+    def blocks(count: int) -> np.ndarray:
+        sample = rng.standard_normal((count, 500))
+        return np.stack([np.histogram(one, edges)[0] / 500 for one in sample])
 
-    floors = [
-        noise_floor(np.stack([histogram(500) for _ in range(BLOCKS)]), 5000.0, 20000.0)
-        for _ in range(20)
+    excesses, quantiles, real = [], [], []
+    for _ in range(150):
+        histograms = Histograms(edges, [blocks(10), blocks(40)], [5000, 20000])
+        excess, noise = divergence_excess(CONFIG, histograms)
+        excesses.append(excess.value)
+        quantiles.append(np.quantile(noise, 0.95))
+        real.append(float(jensen_shannon(*histograms.counts)))
+    assert abs(np.mean(excesses)) < 0.2 * np.mean(real)
+    assert np.mean(quantiles) == pytest.approx(np.quantile(real, 0.95), rel=0.3)
+
+
+@pytest.fixture
+def sides(tmp_path):
+    molecule = make_molecule(tmp_path)
+    pair = make_baseline(molecule, n_frames=160), make_hybrid(molecule, n_frames=160)
+    return [
+        make_side(tmp_path / f"{name}.npz", side, 300.0)
+        for name, side in zip("ab", pair, strict=True)
     ]
-    real = [jensen_shannon(histogram(5000), histogram(20000)) for _ in range(200)]
-    assert np.mean([mean for mean, _ in floors]) == pytest.approx(np.mean(real), rel=0.15)
-    assert np.mean([high for _, high in floors]) == pytest.approx(np.quantile(real, 0.95), rel=0.2)
 
 
-def test_cost_at_todays_force_cost_is_the_measured_ratio(tmp_path):
-    found = cost(tmp_path / "x.npz", RECORD, Timing.model_validate(TIMING))
+def with_record(side, **change):
+    trajectory = replace(side.trajectory, record={**side.trajectory.record, **change})
+    return replace(side, trajectory=trajectory)
+
+
+def test_cost_at_todays_force_cost_is_the_measured_ratio(sides):
+    counts = {"macro_steps": 1000, "force_calls": 1200, "rejected_jumps": 30}
+    found = cost(CONFIG, sides[0], with_record(sides[1], **counts), Timing.model_validate(TIMING))
     assert found.steps_per_macro == pytest.approx(9.0)
     assert found.calls_per_macro == pytest.approx(1.2)
     assert found.wall_ratio == pytest.approx(0.25)
@@ -132,18 +207,34 @@ def test_cost_at_todays_force_cost_is_the_measured_ratio(tmp_path):
     assert "total" not in found.parts
 
 
-def test_a_hybrid_that_saves_no_calls_never_breaks_even(tmp_path):
-    record = {**RECORD, "force_calls": 9000, "counted_saving": 1.0}
-    assert cost(tmp_path / "x.npz", record, Timing.model_validate(TIMING)).break_even_s is None
+def test_training_is_counted_when_asked_for(sides):
+    timing = Timing.model_validate(TIMING)
+    plain = cost(CONFIG, *sides, timing)
+    counted = cost(EvalConfig(count_training=True), *sides, timing)
+    assert plain.training_calls == 1000
+    assert plain.shown_saving == plain.counted_saving == 7.5
+    assert counted.shown_saving == pytest.approx(7.5 * 12000 / 13000)
+    # After this time plain MD has made as many calls as training and hybrid together.
+    assert plain.break_even_ns is not None
+    steps = plain.break_even_ns * 1e3 / 0.002
+    assert steps == pytest.approx(1000 + steps / 7.5)
 
 
-def test_costs_that_are_not_there_are_refused(tmp_path):
-    path = tmp_path / "phenol.npz"
-    with pytest.raises(ArtifactError, match=r"phenol\.npz does not say its force_calls"):
-        cost(path, {**RECORD, "force_calls": None}, Timing.model_validate(TIMING))
+def test_a_hybrid_that_saves_no_calls_never_breaks_even(sides):
+    idle = with_record(sides[1], force_calls=90000, counted_saving=1.0)
+    found = cost(CONFIG, sides[0], idle, Timing.model_validate(TIMING))
+    assert found.break_even_s is None
+    assert found.break_even_ns is None
+
+
+def test_costs_that_are_not_there_are_refused(tmp_path, sides):
+    timing = Timing.model_validate(TIMING)
+    with pytest.raises(ArtifactError, match=r"b\.npz does not say its force_calls"):
+        cost(CONFIG, sides[0], with_record(sides[1], force_calls=None), timing)
     with pytest.raises(ArtifactError, match="no macro-step"):
-        cost(path, {**RECORD, "macro_steps": 0}, Timing.model_validate(TIMING))
-    timing = tmp_path / "phenol.timing.json"
-    timing.write_text('{"s_per_ps": 1}')
+        cost(CONFIG, sides[0], with_record(sides[1], macro_steps=0), timing)
+    path = tmp_path / "phenol.timing.json"
+    path.write_text('{"s_per_ps": 1}')
     with pytest.raises(ArtifactError, match="lacks the wall-clock times"):
-        load_timing(timing)
+        load_timing(path)
+    assert HYBRID["force_calls"] == 12000

@@ -18,7 +18,7 @@ from kstep.evaluate.metrics import Metrics, MoleculeMetrics
 @pytest.fixture
 def scored(tmp_path):
     molecule = make_molecule(tmp_path)
-    hybrid = make_hybrid(molecule, n_frames=400, n_windows=3)
+    hybrid = make_hybrid(molecule, n_frames=400, n_windows=4)
     config = make_run(tmp_path, make_baseline(molecule, n_frames=400), hybrid, molecule)
     return config, molecule, evaluate.run(config, [molecule])
 
@@ -26,7 +26,7 @@ def scored(tmp_path):
 def test_metrics_survive_a_round_trip(scored):
     _, _, path = scored
     content = json.loads(path.read_text())
-    assert (content["schema"], content["schema_version"]) == ("kstep.metrics", 1)
+    assert (content["schema"], content["schema_version"]) == ("kstep.metrics", 2)
     metrics = evaluate.load_metrics(path)
     assert metrics.model_dump(mode="json", by_alias=True) == content
     assert metrics.acceptance_version == evaluate.ACCEPTANCE_VERSION
@@ -42,16 +42,16 @@ def test_every_field_is_described(scored):
         for name, field in model.model_fields.items():
             assert field.description
             assert (field.alias or name) in described
-    assert "molecules[].basin.sides.hybrid.median_force_calls" in described
+    assert "molecules[].basin.sides.candidate.median_force_calls" in described
     schema = json.loads(path.with_name("metrics.schema.json").read_text())
     assert schema["properties"]["schema"]["const"] == "kstep.metrics"
 
 
 def test_curves_hold_what_the_figures_need(scored):
     _, _, path = scored
-    curves, _ = read_npz(stage.curves_of(path), "kstep.curves", 1, ())
+    curves, _ = read_npz(stage.curves_of(path), "kstep.curves", 2, ())
     edges = curves["sample/bond/O3–C4/edges"]
-    for side in ("baseline", "hybrid"):
+    for side in ("baseline", "candidate"):
         assert np.sum(curves[f"sample/bond/O3–C4/{side}"] * np.diff(edges)) == pytest.approx(1.0)
         assert np.ptp(curves[f"sample/energy/{side}/trace/2/times"]) > 99.0
         assert curves[f"sample/energy/{side}/trace/2/energy"][0] == 0.0
@@ -63,12 +63,12 @@ def test_basin_and_cost_are_scored(scored):
     assert metrics.cost is not None
     assert not metrics.basin.trivial
     sides = metrics.basin.sides
-    assert sides.baseline.reached_share == sides.hybrid.reached_share == 1.0
+    assert sides.baseline.reached_share == sides.candidate.reached_share == 1.0
     assert sides.baseline.median_force_calls == 3500.0
-    assert sides.hybrid.median_force_calls == 2625.0
+    assert sides.candidate.median_force_calls == 2625.0
     # 0.05 s/ps for the baseline's 7 ps, 0.2 s/ps for the hybrid's 5.25 ps.
     assert sides.baseline.median_wall_s == pytest.approx(0.35)
-    assert sides.hybrid.median_wall_s == pytest.approx(1.05)
+    assert sides.candidate.median_wall_s == pytest.approx(1.05)
 
 
 def test_finished_work_is_not_done_again(scored, monkeypatch):
@@ -99,7 +99,7 @@ def test_equal_inputs_give_equal_bytes(scored):
 def test_changed_inputs_are_scored_again(scored):
     config, molecule, path = scored
     before = evaluate.load_metrics(path)
-    hybrid = make_hybrid(molecule, seed=9, n_frames=400, n_windows=3)
+    hybrid = make_hybrid(molecule, seed=9, n_frames=400, n_windows=4)
     hybrid.save(config.paths.run / "hybrid" / "sample.npz")
     evaluate.run(config, [molecule])
     after = evaluate.load_metrics(path)
@@ -164,7 +164,7 @@ def test_the_table_is_compact_and_aligned(scored):
 
 def test_a_record_without_counts_is_refused(scored):
     config, molecule, _ = scored
-    hybrid = make_hybrid(molecule, n_frames=400, n_windows=3)
+    hybrid = make_hybrid(molecule, n_frames=400, n_windows=4)
     record = {key: value for key, value in hybrid.record.items() if key != "macro_steps"}
     replace(hybrid, record=record).save(config.paths.run / "hybrid" / "sample.npz")
     with pytest.raises(ArtifactError, match="does not say its macro_steps"):

@@ -14,9 +14,10 @@ from kstep.evaluate.coordinates import (
     heavy_pair_classes,
     values,
 )
-from kstep.evaluate.structure import bin_edges, counts, line_density, pair_density
+from kstep.evaluate.observed import Observed
+from kstep.evaluate.structure import bin_edges, block_shares, line_density, pair_density
 from kstep.evaluate.symmetry import atom_classes, heavy_automorphisms
-from kstep.evaluate.wells import crossings, find_wells, rarest_difference
+from kstep.evaluate.torsions import compare_torsions, crossings, find_wells
 from kstep.molecule import Molecule
 from kstep.trajectory import NVT
 
@@ -106,7 +107,7 @@ def test_values_are_geometry():
 
 
 def test_dihedral_bins_close_the_circle():
-    edges = bin_edges(CONFIG, "dihedral", np.zeros((1, 1)), np.zeros((1, 1)))
+    edges = bin_edges(CONFIG, "dihedral", 0.0, 0.0)
     assert edges[0] == -180.0
     assert edges[-1] == 180.0
     # A peak on the seam is split, not lost: both ends of the axis are one place.
@@ -119,8 +120,8 @@ def test_dihedral_bins_close_the_circle():
 @pytest.mark.parametrize(("kind", "low", "high"), [("bond", 0.1, 0.2), ("angle", 80.0, 130.0)])
 def test_bins_hold_every_value(rng, kind, low, high):
     a, b = rng.uniform(low, high, (100, 2)), rng.uniform(low, 1.3 * high, (50, 2))
-    edges = bin_edges(CONFIG, kind, a, b)
-    assert counts(a, edges)[:-1].sum() == 200.0
+    edges = bin_edges(CONFIG, kind, low, 1.3 * high)
+    assert counts(a, edges)[:-1].sum() == pytest.approx(200.0)
     assert counts(b, edges)[-1] == 0.0
     density = line_density(counts(a, edges), edges)
     assert np.sum(density * np.diff(edges)) == pytest.approx(1.0)
@@ -128,7 +129,7 @@ def test_bins_hold_every_value(rng, kind, low, high):
 
 def test_pair_density_of_uniform_points_is_one_over_the_volume(rng):
     """Points even in a ball have one density everywhere, and it integrates to one."""
-    edges = bin_edges(CONFIG, "distance", np.zeros((1, 1)), np.zeros((1, 1)))
+    edges = bin_edges(CONFIG, "distance", 0.0, 0.0)
     assert edges[-1] == pytest.approx(1.2)
     assert np.diff(edges) == pytest.approx(0.02)
     radii = 1.2 * rng.uniform(size=(400_000, 1)) ** (1.0 / 3.0)
@@ -140,10 +141,19 @@ def test_pair_density_of_uniform_points_is_one_over_the_volume(rng):
 
 
 def test_pairs_beyond_the_range_are_counted_apart():
-    edges = bin_edges(CONFIG, "distance", np.zeros((1, 1)), np.zeros((1, 1)))
+    edges = bin_edges(CONFIG, "distance", 0.0, 0.0)
     histogram = counts(np.array([[0.5], [3.0]]), edges)
     assert histogram[-1] == 1.0
     assert pair_density(histogram, edges).max() > 0.0
+
+
+def counts(sample: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Values in each bin, those beyond the edges in the last."""
+    return block_shares(seen([sample]), edges).mean(axis=0) * sample.size
+
+
+def seen(runs: list[np.ndarray], frame_ps: float = 0.1, memory: float = 1.0) -> Observed:
+    return Observed(runs=runs, rates=None, memory=memory, frame_ps=frame_ps)
 
 
 def bumps(*centres: float) -> np.ndarray:
@@ -171,16 +181,45 @@ def test_crossings_skip_the_barrier():
     assert crossings(states, 0) == 2.0
 
 
-def test_only_differing_populations_are_counted(rng):
-    def run(pattern: list[float]) -> list[np.ndarray]:
-        return [
-            np.repeat(pattern, 100)[:, None] + 8.0 * rng.standard_normal((100 * len(pattern), 1))
-        ]
+def hops(rng: np.random.Generator, n_frames: int, flip: float, start: float) -> np.ndarray:
+    """A torsion that jumps between -60° and 60° with probability `flip` a frame."""
+    turns = np.cumprod(np.where(rng.uniform(size=n_frames) < flip, -1.0, 1.0))
+    return (60.0 * start * turns + 8.0 * rng.standard_normal(n_frames))[:, None]
 
-    often, once = run([-60.0, 60.0] * 10), run([-60.0] * 18 + [60.0] * 2)
-    assert rarest_difference(often, often, CIRCLE) is None
-    assert rarest_difference(often, once, CIRCLE) == (19.0, 1.0)
-    assert rarest_difference(run([0.0] * 20), run([8.0] * 20), CIRCLE) is None
+
+def torsion(rng: np.random.Generator, flip: float, replicas: int = 8) -> Observed:
+    runs = [hops(rng, 5000, flip, (-1.0) ** index) for index in range(replicas)]
+    return seen(runs, memory=max(1.0, 1.0 / flip) if flip else 5000.0)
+
+
+def test_populations_of_a_torsion_are_as_uncertain_as_its_crossings(rng):
+    """Errors of a telegraph process against the scatter of many of them."""
+    found = []
+    for _ in range(40):
+        states, _ = compare_torsions(CONFIG, "x", [torsion(rng, 0.01)] * 2, CIRCLE)
+        found.append(states[0].population.baseline)
+    widths = [(one.high - one.low) / 2.0 / 1.7 for one in found]
+    assert np.mean(widths) == pytest.approx(np.std([one.value for one in found]), rel=0.5)
+    assert np.mean([one.low <= 0.5 <= one.high for one in found]) >= 0.85
+
+
+def test_rare_torsions_leave_populations_open(rng):
+    frequent, rare = torsion(rng, 0.02), torsion(rng, 0.0)
+    _, measured = compare_torsions(CONFIG, "x", [frequent, frequent], CIRCLE)
+    assert [one.label.split(" of ")[0] for one in measured] == ["population", "rate"]
+    stuck = [seen([run[:100] for run in rare.runs], memory=100.0)] * 2
+    _, open_ended = compare_torsions(CONFIG, "x", stuck, CIRCLE)
+    assert measured[0].deviation.error < 0.05 < open_ended[0].deviation.error
+    assert compare_torsions(CONFIG, "x", [seen([np.zeros((50, 1))])] * 2, CIRCLE) == ([], [])
+
+
+def test_transition_rates_are_counted_per_time(rng):
+    slow, fast = torsion(rng, 0.01), torsion(rng, 0.02)
+    states, measured = compare_torsions(CONFIG, "x", [slow, fast], CIRCLE)
+    # 0.01 a frame of 0.1 ps is 100 per ns.
+    assert states[0].rate_per_ns.baseline == pytest.approx(100.0, rel=0.15)
+    ratio = measured[1].deviation
+    assert abs(ratio.value - np.log(2.0)) < 3.0 * ratio.error
 
 
 def test_rmsd_is_blind_to_motion_but_not_to_mirrors(rng):

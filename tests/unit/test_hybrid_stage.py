@@ -17,21 +17,35 @@ from kstep.artifacts import hash_file
 from kstep.config import load_config
 from kstep.errors import ArtifactError, ConfigError
 from kstep.hybrid import run
+from kstep.hybrid.map_file import map_of
+from kstep.hybrid.simulation import picoseconds, simulate
+from kstep.mechanics import kinetic_energy
 from kstep.model import JumpPhysics, Scales, build_model, save_jump
-from kstep.trajectory import NVE, NVT, load_trajectory
+from kstep.motion import load_motion, motion_of
+from kstep.trajectory import NVE, NVE_RESCALED, NVT, load_trajectory
 
 SETTINGS = [
+    "md.temperature_K=300",
+    "hybrid.temperature_K=300",
     "md.equilibration_ps=0.5",
     "hybrid.length_ps=2",
     "hybrid.replicas=2",
     "hybrid.nve_windows=3",
     "hybrid.nve_window_ps=1",
+    "hybrid.nve_rescaled_windows=2",
+    "hybrid.motion.windows=2",
+    "hybrid.motion.window_ps=0.9",
+    "hybrid.map_samples=2",
     "hybrid.checkpoint_every_ps=0.5",
     "hybrid.basin.starts=2",
     "hybrid.basin.length_ps=1",
     "hybrid.platform=Reference",
     "hybrid.workers=1",
 ]
+
+
+FILES = (".npz", ".dcd", ".pdb", ".motion.npz", ".map.npz", ".basin_hybrid.npz",
+         ".basin_baseline.npz")  # fmt: skip
 
 
 def configure(folder, *more):
@@ -70,6 +84,10 @@ def test_the_trajectory_has_the_baselines_schema(finished, phenol):
     trajectory = load_trajectory(finished[1])
     assert [len(s) for s in trajectory.segments(NVT)] == [19, 19]
     assert len(trajectory.segments(NVE)) == 3
+    assert len(trajectory.segments(NVE_RESCALED)) == 2
+    assert set(trajectory.segment_temperature) == {300.0}
+    assert trajectory.record["candidate"] == "hybrid"
+    assert trajectory.record["temperatures_K"] == [300.0]
     first = trajectory.segments(NVT)[0]
     np.testing.assert_allclose(trajectory.times[first], 0.108 * np.arange(1, 20))
     np.testing.assert_allclose(trajectory.etot, trajectory.epot + trajectory.ekin)
@@ -86,9 +104,21 @@ def test_the_guard_kept_a_useless_network_out(finished):
     assert record["counted_saving"] < 1 < record["nominal_saving"] == 9
     for window in trajectory.segments(NVE):
         assert np.ptp(trajectory.etot[window]) < 5.0
-    calls = sum(int(trajectory.force_calls[s][-1]) for s in trajectory.segments(NVT))
-    calls += sum(int(trajectory.force_calls[s][-1]) for s in trajectory.segments(NVE))
-    assert record["force_calls"] == calls + 2 + 3
+    segments = [s for kind in (NVT, NVE, NVE_RESCALED) for s in trajectory.segments(kind)]
+    assert len(segments) == 2 + 3 + 2
+    calls = sum(int(trajectory.force_calls[segment][-1]) for segment in segments)
+    assert record["force_calls"] == calls + len(segments)
+    assert "not the motion windows" in record["counts_cover"]
+
+
+def test_replicas_and_windows_start_from_states_of_their_own(finished):
+    trajectory = load_trajectory(finished[1])
+    kinds = (NVT, NVE, NVE_RESCALED)
+    firsts = [trajectory.pos[s[0]] for kind in kinds for s in trajectory.segments(kind)]
+    centred = [x - x.mean(axis=0) for x in firsts]
+    for index, x in enumerate(centred):
+        for other in centred[:index]:
+            assert np.abs(x - other).max() > 1e-2
 
 
 def test_wall_time_is_accounted_for(finished):
@@ -123,7 +153,7 @@ def test_basin_files_hold_both_sides_from_the_same_starts(finished):
 
 def test_the_same_seed_gives_the_same_bytes(finished, tmp_path, phenol, untrained):
     again = run(configure(tmp_path), [phenol], untrained)[0]
-    for suffix in (".npz", ".dcd", ".pdb", ".basin_hybrid.npz", ".basin_baseline.npz"):
+    for suffix in FILES:
         assert hash_file(again.with_suffix(suffix)) == hash_file(finished[1].with_suffix(suffix))
 
 
@@ -133,15 +163,115 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(finished, tmp_path, p
     shutil.copy(untrained, tmp_path / "train" / "best.ckpt")
     command = [sys.executable, "-m", "kstep.cli", "run"]
     command += [f"paths.data={tmp_path}", f"paths.run={tmp_path}", *SETTINGS]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    partial = tmp_path / "hybrid" / ".partial" / "phenol" / "nvt"
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    partial = tmp_path / "hybrid" / ".partial" / "phenol" / "nvt_0"
     while process.poll() is None and not list(partial.glob("block_*.npz")):
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "hybrid" / "phenol.npz").exists()
-    path = run(configure(tmp_path), [molecule], tmp_path / "train" / "best.ckpt")[0]
-    assert hash_file(path) == hash_file(finished[1])
+    path = tmp_path / "hybrid" / "phenol.npz"
+    checkpoint, amounts = tmp_path / "train" / "best.ckpt", []
+    simulate(configure(tmp_path), molecule, checkpoint, path, amounts.append)
+    assert amounts[0] == pytest.approx(5 * 0.108 * 2)  # a block at once, from its file
+    for suffix in FILES:
+        assert hash_file(path.with_suffix(suffix)) == hash_file(finished[1].with_suffix(suffix))
+
+
+def test_motion_holds_every_macro_step(finished, phenol):
+    motion = load_motion(motion_of(finished[1]))
+    assert motion.vel.shape == (2, 50, phenol.n_atoms, 3)
+    assert motion.spacing == pytest.approx(0.018)
+    np.testing.assert_allclose(
+        motion.ekin, kinetic_energy(motion.vel.astype(float), phenol.masses), rtol=1e-5
+    )
+    assert motion.epot.std() > 1.0
+    # The guard gave every step to true MD: NVE at the same instants.
+    etot = motion.epot + motion.ekin
+    assert np.all(etot.std(axis=1) < 0.1 * motion.epot.std(axis=1))
+
+
+def test_a_useless_map_is_measured_as_useless(finished):
+    measured = np.load(map_of(finished[1]))
+    record = json.loads(str(measured["record"]))
+    assert (record["schema"], record["map_samples"]) == ("kstep.map", 2)
+    assert record["true_force_calls"] > 1000
+    assert all(len(measured[name]) == 2 for name in ("reversal_x", "log_det"))
+    assert np.all(measured["reversal_x"] > 0.1)
+    assert np.all(measured["symplectic_defect"] > 0.01)
+    states = len(measured["refused"])
+    assert states == 38  # all there are
+    assert measured["refused"].all()
+    assert np.median(measured["true_error_x"]) > 0.3
+
+
+@pytest.mark.parametrize("lost", [motion_of, map_of])
+def test_a_lost_file_is_made_again_without_the_rest(finished, tmp_path, phenol, untrained, lost):
+    shutil.copytree(finished[0].paths.run / "hybrid", tmp_path / "hybrid")
+    path = tmp_path / "hybrid" / "phenol.npz"
+    before = path.stat().st_mtime_ns
+    lost(path).unlink()
+    run(configure(tmp_path), [phenol], untrained)
+    assert path.stat().st_mtime_ns == before
+    assert hash_file(lost(path)) == hash_file(lost(finished[1]))
+
+
+def test_other_settings_of_motion_and_map_leave_the_trajectory(
+    finished, tmp_path, phenol, untrained
+):
+    shutil.copytree(finished[0].paths.run / "hybrid", tmp_path / "hybrid")
+    path = tmp_path / "hybrid" / "phenol.npz"
+    config = configure(tmp_path, "hybrid.motion.windows=3", "hybrid.map_samples=1")
+    for file in (motion_of(path), map_of(path)):
+        with pytest.raises(ArtifactError, match=f"{file.name} was made with another configuration"):
+            run(config, [phenol], untrained)
+        file.unlink()
+    before = path.stat().st_mtime_ns
+    run(config, [phenol], untrained)
+    assert path.stat().st_mtime_ns == before
+    assert len(load_motion(motion_of(path)).vel) == 3
+    assert len(np.load(map_of(path))["log_det"]) == 1
+
+
+def test_the_bar_counts_what_is_simulated(finished, tmp_path, phenol, untrained):
+    amounts = []
+    config = configure(tmp_path)
+    simulate(config, phenol, untrained, tmp_path / "phenol.npz", amounts.append)
+    assert sum(amounts) == pytest.approx(picoseconds(config.hybrid), rel=0.05)
+
+
+def test_a_list_of_temperatures_gives_all_replicas_at_each(tmp_path, phenol, untrained):
+    settings = ["md.temperature_K=[300, 600]", "hybrid.temperature_K=[300, 600]"]
+    settings += ["md.friction_per_ps=10", "hybrid.friction_per_ps=10"]
+    lengths = ["hybrid.length_ps=5", "hybrid.basin.starts=0", "hybrid.map_samples=0"]
+    config = configure(tmp_path, *settings, *lengths, "hybrid.motion.windows=0")
+    trajectory = load_trajectory(run(config, [phenol], untrained)[0])
+    runs = trajectory.segment_kind == NVT
+    assert trajectory.segment_temperature[runs].tolist() == [300.0, 300.0, 600.0, 600.0]
+    assert set(trajectory.segment_temperature[~runs]) == {300.0}
+    cold, hot = (
+        np.mean([trajectory.ekin[run].mean() for run in trajectory.segments(NVT, kelvin)])
+        for kelvin in (300.0, 600.0)
+    )
+    assert 1.6 < hot / cold < 2.4
+    assert sorted(path.name for path in (tmp_path / "hybrid").glob("*.npz")) == ["phenol.npz"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (["hybrid.temperature_K=310"], "310 is not among md.temperature_K"),
+        (
+            ["hybrid.temperature_K=[310, 300]", "md.temperature_K=[300, 310]"],
+            "begins with 310 but md.temperature_K with 300",
+        ),
+    ],
+)
+def test_temperatures_without_a_baseline_are_refused(
+    tmp_path, phenol, untrained, settings, sentence
+):
+    with pytest.raises(ConfigError, match=sentence):
+        run(configure(tmp_path, *settings), [phenol], untrained)
 
 
 def test_a_finished_run_is_kept_and_never_silently_reused(finished, phenol, untrained):

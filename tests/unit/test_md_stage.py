@@ -1,6 +1,7 @@
 """The md stage: schema, resume after any kill, refusals, reproducible bytes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,16 +15,24 @@ from kstep.config import load_config
 from kstep.errors import ArtifactError
 from kstep.md import run
 from kstep.md.integrators import velocity_verlet
+from kstep.md.plan import picoseconds, plan
 from kstep.md.platforms import make_context
-from kstep.md.stage import plan
+from kstep.md.sampling import Sampler
+from kstep.md.stage import simulate
 from kstep.md.systems import load_system
+from kstep.mechanics import kinetic_energy
+from kstep.motion import load_motion, motion_of
 from kstep.trajectory import NVE, NVT, load_trajectory
 
 SETTINGS = [
+    "md.temperature_K=300",
+    "md.replicas=2",
     "md.length_ns=0.006",
     "md.equilibration_ps=1",
     "md.nve_window_ps=1",
     "md.nve_every_ps=2",
+    "md.motion.windows=3",
+    "md.motion.window_ps=0.5",
     "md.burst.count=7",
     "md.platform=Reference",
     "md.workers=1",
@@ -43,23 +52,71 @@ def finished(tmp_path_factory, phenol):
 def test_the_file_holds_what_was_asked_for(finished, phenol):
     path = finished[1]
     trajectory = load_trajectory(path)
-    assert len(trajectory.segments(NVT)) == 1
-    assert [len(window) for window in trajectory.segments(NVE)] == [10, 10, 10]
-    assert len(trajectory.frames(NVT)) == 60
-    np.testing.assert_allclose(trajectory.times[:60], 0.1 * np.arange(1, 61))
-    np.testing.assert_array_equal(trajectory.force_calls[:60], 50 * np.arange(1, 61))
+    assert [len(run) for run in trajectory.segments(NVT, 300.0)] == [60, 60]
+    assert [len(window) for window in trajectory.segments(NVE, 300.0)] == [10] * 6
+    assert trajectory.segment_kind.tolist() == [NVT] * 2 + [NVE] * 6
+    for run_frames in trajectory.segments(NVT):
+        np.testing.assert_allclose(trajectory.times[run_frames], 0.1 * np.arange(1, 61))
+        np.testing.assert_array_equal(trajectory.force_calls[run_frames], 50 * np.arange(1, 61))
     np.testing.assert_allclose(trajectory.etot, trajectory.epot + trajectory.ekin)
     bursts = np.load(path)
     assert bursts["burst_pos"].shape == (7, 13, phenol.n_atoms, 3)
+    assert trajectory.record["burst_calls"] == 7 * (1 + 1 + 49)  # start twice, then every step
     frames = bursts["burst_frame"]
     assert np.all(np.diff(frames) > 0)
-    assert frames.max() < 60
+    assert set(trajectory.segment[frames]) == {0, 1}
     start = bursts["burst_pos"][:, 0]
     sampled = trajectory.pos[frames]
     distance = np.linalg.norm(start[:, 0] - start[:, 5], axis=-1)
     np.testing.assert_allclose(
         distance, np.linalg.norm(sampled[:, 0] - sampled[:, 5], axis=-1), atol=1e-6
     )
+
+
+def test_replicas_are_independent_runs(finished):
+    trajectory = load_trajectory(finished[1])
+    first, second = (trajectory.epot[frames] for frames in trajectory.segments(NVT))
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.5
+    assert not np.array_equal(first[:1], second[:1])
+
+
+def test_motion_holds_every_base_step_of_true_dynamics(finished, phenol, make_dynamics):
+    trajectory, motion = load_trajectory(finished[1]), load_motion(motion_of(finished[1]))
+    assert motion.vel.shape == (3, 250, phenol.n_atoms, 3)
+    assert motion.spacing == 0.002
+    dynamics = make_dynamics(phenol)
+    for window, frame in enumerate((0, 60, 119)):  # evenly over both replicas
+        end = dynamics.steps(trajectory.pos[frame], trajectory.vel[frame], 7)
+        np.testing.assert_allclose(motion.vel[window, 6], end.v, atol=1e-5)
+        assert motion.epot[window, 6] == pytest.approx(end.epot, abs=1e-6)
+        assert motion.ekin[window, 6] == pytest.approx(kinetic_energy(end.v, phenol.masses))
+        etot = motion.epot[window] + motion.ekin[window]
+        assert etot.std() < 0.1 * motion.epot[window].std()
+
+
+def test_lost_motion_is_made_again_without_the_rest(finished, tmp_path, phenol):
+    config = configure(shutil.copytree(finished[0].paths.data, tmp_path / "data"))
+    path = tmp_path / "data" / "md" / "phenol.npz"
+    before = path.stat().st_mtime_ns, hash_file(motion_of(path))
+    motion_of(path).unlink()
+    run(config, [phenol])
+    assert before == (path.stat().st_mtime_ns, hash_file(motion_of(path)))
+
+
+def test_motion_of_other_settings_is_refused_and_the_trajectory_kept(finished, tmp_path, phenol):
+    data = shutil.copytree(finished[0].paths.data, tmp_path / "data")
+    path = data / "md" / "phenol.npz"
+    more = configure(data, "md.motion.windows=4")
+    with pytest.raises(ArtifactError, match=r"phenol.motion.npz was made with another md"):
+        run(more, [phenol])
+    motion_of(path).unlink()
+    before = path.stat().st_mtime_ns
+    run(more, [phenol])
+    assert path.stat().st_mtime_ns == before
+    assert len(load_motion(motion_of(path)).vel) == 4
+    motion_of(path).unlink()
+    run(configure(data, "md.motion.windows=0"), [phenol])
+    assert not motion_of(path).exists()
 
 
 def test_sampling_is_continuous_across_blocks(finished):
@@ -71,8 +128,9 @@ def test_sampling_is_continuous_across_blocks(finished):
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(finished, tmp_path, phenol):
     again = run(configure(tmp_path / "a"), [phenol])[0]
     other = run(configure(tmp_path / "b", "md.seed=1"), [phenol])[0]
-    assert hash_file(again) == hash_file(finished[1])
-    assert hash_file(other) != hash_file(finished[1])
+    for same, different in ((again, other), (motion_of(again), motion_of(other))):
+        assert hash_file(same) == hash_file(finished[1].with_name(same.name))
+        assert hash_file(different) != hash_file(same)
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(finished, tmp_path, place):
@@ -80,17 +138,49 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(finished, tmp_path, p
     molecule = place(tmp_path)
     command = [sys.executable, "-m", "kstep.cli", "md", *arguments]
     partial = tmp_path / "md" / ".partial" / "phenol"
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=tmp_path)
     while process.poll() is None and not list(partial.glob("block_*.npz")):
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert not (tmp_path / "md" / "phenol.npz").exists()
-    kept = {path: path.stat().st_mtime_ns for path in partial.glob("block_*.npz")}
-    assert kept
-    path = run(configure(tmp_path), [molecule])[0]
+    path = tmp_path / "md" / "phenol.npz"
+    assert not path.exists()
+    assert list(partial.glob("block_*.npz"))
+    config = configure(tmp_path).md
+    amounts = []
+    simulate(config, molecule, path, amounts.append)
+    assert amounts[0] == picoseconds(plan(config)[0], config)  # at once, from its file
     assert hash_file(path) == hash_file(finished[1])
+    assert hash_file(motion_of(path)) == hash_file(motion_of(finished[1]))
     assert not partial.exists()
+
+
+def test_stopped_in_its_motion_it_repeats_no_window(finished, tmp_path, phenol, monkeypatch):
+    config, path = configure(tmp_path).md, tmp_path / "md" / "phenol.npz"
+    pieces = tmp_path / "md" / ".partial" / "phenol"
+
+    def stop_at_the_second_window(_: float) -> None:
+        if (pieces / "motion_0000.npz").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(config, phenol, path, stop_at_the_second_window)
+    assert not motion_of(path).exists()
+    before = path.stat().st_mtime_ns
+    amounts, windows = [], []
+
+    def spy(self, *arguments):
+        windows.append(arguments)
+        return motion(self, *arguments)
+
+    motion = Sampler.motion
+    monkeypatch.setattr(Sampler, "motion", spy)
+    simulate(config, phenol, path, amounts.append)
+    assert len(windows) == 2
+    assert path.stat().st_mtime_ns == before
+    assert hash_file(motion_of(path)) == hash_file(motion_of(finished[1]))
+    assert sum(amounts) == pytest.approx(sum(picoseconds(b, config) for b in plan(config)) + 1.5)
+    assert not pieces.exists()
 
 
 def test_a_finished_molecule_is_not_simulated_again(finished, phenol):
@@ -115,27 +205,42 @@ def test_a_truncated_file_is_refused(finished, tmp_path, phenol):
         run(configure(tmp_path), [phenol])
 
 
-def test_a_list_of_temperatures_gives_a_sampling_segment_each(tmp_path, phenol):
-    config = configure(tmp_path, "md.temperature_K=[200, 400]", "md.length_ns=0.02")
+def test_a_list_of_temperatures_gives_all_replicas_at_each(tmp_path, phenol):
+    settings = ["md.temperature_K=[200, 400]", "md.length_ns=0.02", "md.burst.count=8"]
+    config = configure(tmp_path, *settings, "md.nve_every_ps=10")
     trajectory = load_trajectory(run(config, [phenol])[0])
-    cold, hot = (trajectory.ekin[segment].mean() for segment in trajectory.segments(NVT))
+    runs = trajectory.segment_kind == NVT
+    assert trajectory.segment_temperature[runs].tolist() == [200.0, 200.0, 400.0, 400.0]
+    cold, hot = (
+        np.mean([trajectory.ekin[run].mean() for run in trajectory.segments(NVT, kelvin)])
+        for kelvin in (200.0, 400.0)
+    )
     assert 1.5 < hot / cold < 2.5
-    temperatures = np.load(tmp_path / "md" / "phenol.npz")["burst_temperature"]
-    assert sorted(set(temperatures)) == [200.0, 400.0]
+    assert len(trajectory.segments(NVE)) == len(trajectory.segments(NVE, 200.0)) == 4
+    bursts = np.load(tmp_path / "md" / "phenol.npz")
+    assert bursts["burst_temperature"].tolist() == [200.0] * 8 + [400.0] * 8
+    started = trajectory.segment[bursts["burst_frame"]]
+    assert started.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
 
 
 def test_the_plan_covers_the_length_and_all_bursts():
-    config = load_config([], ["md.length_ns=0.5", "md.burst.count=101"]).md
-    blocks = plan(config)
-    assert sum(block.steps for block in blocks) == 250_000
-    assert sum(block.bursts for block in blocks) == 101
-    assert [block.window_steps > 0 for block in blocks] == [True, True, False]
+    settings = ["md.replicas=3", "md.length_ns=0.5", "md.nve_every_ps=200", "md.burst.count=101"]
+    blocks = plan(load_config([], [*settings, "md.temperature_K=[300, 330]"]).md)
+    for kelvin in (300.0, 330.0):
+        assert sum(block.bursts for block in blocks if block.temperature == kelvin) == 101
+        for replica in range(3):
+            own = [b for b in blocks if (b.temperature, b.replica) == (kelvin, replica)]
+            assert sum(block.steps for block in own) == 250_000
+            assert [block.first for block in own] == [True, False, False]
+            windows = [block.window_steps > 0 for block in own]
+            assert windows == [kelvin == 300.0, kelvin == 300.0, False]
 
 
 def test_a_plan_holds_whole_save_intervals_and_all_its_windows():
     odd = load_config([], ["md.length_ns=0.01005", "md.nve_every_ps=5"]).md
     assert all(block.steps >= odd.save_interval_steps for block in plan(odd))
-    slow = load_config([], ["md.length_ns=0.6", "md.dt_fs=3"]).md
+    run = ["md.temperature_K=300", "md.replicas=1"]
+    slow = load_config([], [*run, "md.length_ns=0.6", "md.dt_fs=3", "md.nve_every_ps=200"]).md
     assert [block.window_steps > 0 for block in plan(slow)] == [True, True, True]
 
 

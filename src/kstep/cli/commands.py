@@ -3,12 +3,14 @@
 Stages are imported when they are called, so that each runs where only its own dependencies are.
 """
 
+import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from kstep.config import Config
+from kstep.errors import ConfigError
 from kstep.molecule import load_molecules
 
 
@@ -22,6 +24,9 @@ class Command:
         sections: the configuration it reads.
         extra: the installation extra that brings its dependencies.
         run: config → exit status.
+        add_options: adds options of its own to the parser, for what is not a setting.
+        judge: config and parsed options → exit status, run instead when `trajectory` is among
+            the options given.
     """
 
     name: str
@@ -29,6 +34,8 @@ class Command:
     sections: tuple[str, ...]
     extra: str
     run: Callable[[Config], int]
+    add_options: Callable[[argparse.ArgumentParser], None] | None = None
+    judge: Callable[[Config, argparse.Namespace], int] | None = None
 
 
 def prep(config: Config) -> int:
@@ -50,6 +57,15 @@ def md(config: Config) -> int:
 
     paths = stage.run(config, load_molecules(config.paths.data / "raw"))
     print(f"md: {len(paths)} trajectories in {config.paths.data / 'md'}", flush=True)
+    return 0
+
+
+def controls(config: Config) -> int:
+    """Plain MD in other ways, for the same referee."""
+    from kstep import controls as stage
+
+    paths = stage.run(config, load_molecules(config.paths.data / "raw"))
+    print(f"controls: {len(paths)} trajectories in {config.paths.data / 'controls'}", flush=True)
     return 0
 
 
@@ -104,6 +120,50 @@ def evaluate(config: Config) -> int:
     return 1 if lacking else 0
 
 
+def add_external_options(parser: argparse.ArgumentParser) -> None:
+    """The options with which `kstep eval` judges somebody else's integrator."""
+    group = parser.add_argument_group("judging a trajectory of another program")
+    group.add_argument(
+        "--trajectory", type=Path, action="append", metavar="FILE",
+        help="DCD, XTC, TRR, H5MD or NPZ; may be repeated: each file an independent run",
+    )  # fmt: skip
+    group.add_argument("--topology", type=Path, metavar="FILE", help="PDB file of the molecule")
+    group.add_argument("--system", type=Path, metavar="XML", help="OpenMM System it was run with")
+    group.add_argument(
+        "--ensemble", choices=("nvt", "nve"), default="nvt", help="how it was run (nvt)"
+    )
+    group.add_argument(
+        "--frame-ps", type=float, metavar="PS", help="time between frames; default: the file's"
+    )
+
+
+def judge(config: Config, options: argparse.Namespace) -> int:
+    """Somebody else's trajectory: its baseline is run, and the referee's report written."""
+    from kstep import evaluate as referee
+    from kstep import external, report
+    from kstep import md as baseline
+
+    for name in ("topology", "system"):
+        if getattr(options, name) is None:
+            raise ConfigError(
+                f"--trajectory needs --{name} too: without it nobody knows what was simulated."
+            )
+    request = external.Request(
+        trajectories=tuple(options.trajectory),
+        topology=options.topology,
+        system=options.system,
+        ensemble=options.ensemble,
+        frame_ps=options.frame_ps,
+    )
+    own, molecule = external.run(config, request)
+    baseline.run(own, [molecule])
+    path = referee.run(own, [molecule])
+    print(referee.summary_table(referee.load_metrics(path)))
+    print(f"eval: {path}", flush=True)
+    print(f"report: {report.run(own, path).resolve()}", flush=True)
+    return 0
+
+
 def report(config: Config) -> int:
     """Figures and one HTML file."""
     from kstep import report as stage
@@ -125,7 +185,10 @@ def grid(config: Config) -> int:
 
 def chain(config: Config) -> int:
     """All stages in order; a molecule that fails in prep does not stop the others."""
-    return max(stage(config) for stage in (prep, md, dataset, train, run, evaluate, report))
+    return max(stage(config) for stage in _STAGES)
+
+
+_STAGES = (prep, md, controls, dataset, train, run, evaluate, report)
 
 
 def dataset_file(config: Config) -> Path:
@@ -143,15 +206,30 @@ def metrics_file(config: Config) -> Path:
     return config.paths.run / "eval" / "metrics.json"
 
 
-_CHAIN = ("paths", "prep", "md", "dataset", "model", "train", "hybrid", "eval")
+_CHAIN = ("paths", "prep", "md", "controls", "dataset", "model", "train", "hybrid", "eval")
 COMMANDS = (
     Command("prep", "SMILES to OpenMM Systems", ("paths", "prep"), "prep", prep),
     Command("md", "baseline molecular dynamics and bursts", ("paths", "md"), "md", md),
+    Command(
+        "controls",
+        "plain MD in other ways, to compare",
+        ("paths", "controls", "md"),
+        "md",
+        controls,
+    ),
     Command("dataset", "k-step windows and splits", ("paths", "dataset"), "train", dataset),
     Command("model", "print the network's summary", ("model",), "train", model),
     Command("train", "train the jump", ("paths", "model", "train"), "train", train),
     Command("run", "run the hybrid", ("paths", "hybrid", "md", "train"), "md,train", run),
-    Command("eval", "score the hybrid against the baseline", ("paths", "eval"), "eval", evaluate),
+    Command(
+        "eval",
+        "score the hybrid, or any trajectory, against the baseline",
+        ("paths", "eval", "md", "hybrid"),
+        "eval",
+        evaluate,
+        add_external_options,
+        judge,
+    ),
     Command("report", "figures and one HTML file", ("paths",), "eval", report),
     Command("grid", "the ablation over k", (*_CHAIN, "grid"), "all", grid),
     Command("all", "the whole chain, prep to report", _CHAIN, "all", chain),

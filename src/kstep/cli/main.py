@@ -20,7 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Command = options.command
     try:
         sources = options.config or ([DEFAULT_CONFIGS] if DEFAULT_CONFIGS.is_dir() else [])
-        return command.run(load_config(sources, options.overrides))
+        config = load_config(sources, options.overrides)
+        if command.judge is not None and options.trajectory is not None:
+            return command.judge(config, options)
+        return command.run(config)
     except KstepError as error:
         print(f"kstep: {error}", file=sys.stderr)
         return error.exit_code
@@ -74,5 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "overrides", nargs="*", metavar="section.key=value", help="settings to override"
         )
+        if command.add_options is not None:
+            command.add_options(sub)
         sub.set_defaults(command=command)
     return parser

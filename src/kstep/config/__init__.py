@@ -1,29 +1,25 @@
 """Configuration: the settings, how they are read, how they are described."""
 
+from kstep.config.base import Landing, Stride
+from kstep.config.judging import EvalConfig, GridConfig
+from kstep.config.jumping import BasinConfig, GuardConfig, HybridConfig
+from kstep.config.learning import DatasetConfig, ModelConfig, TrainConfig
 from kstep.config.loading import load_config
 from kstep.config.reference import describe
-from kstep.config.sections import (
-    BasinConfig,
+from kstep.config.sections import Config, PathsConfig
+from kstep.config.simulating import (
     BurstConfig,
-    Config,
-    DatasetConfig,
-    EvalConfig,
-    GridConfig,
-    GuardConfig,
-    HybridConfig,
-    Landing,
+    ControlsConfig,
     MdConfig,
-    ModelConfig,
-    PathsConfig,
+    MotionConfig,
     PrepConfig,
-    Stride,
-    TrainConfig,
 )
 
 __all__ = [
     "BasinConfig",
     "BurstConfig",
     "Config",
+    "ControlsConfig",
     "DatasetConfig",
     "EvalConfig",
     "GridConfig",
@@ -32,6 +28,7 @@ __all__ = [
     "Landing",
     "MdConfig",
     "ModelConfig",
+    "MotionConfig",
     "PathsConfig",
     "PrepConfig",
     "Stride",

@@ -6,7 +6,8 @@ from typing import get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from kstep.config.sections import Config, Section
+from kstep.config.base import Section
+from kstep.config.sections import Config
 
 
 def describe(sections: Iterable[str]) -> str:

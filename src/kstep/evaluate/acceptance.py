@@ -1,221 +1,131 @@
-"""The acceptance rule: when a hybrid counts as right, wrong, or not yet known.
+"""The acceptance rule: when a candidate counts as right, wrong, or not yet known.
 
-The rule is an equivalence test. "No significant difference" from little data proves nothing, so
-each claim has a margin, and its 95% interval decides: wholly inside the margin is *accepted*,
-wholly outside is *rejected*, anything else is *not enough data*. Divergences are judged by what
-exceeds the baseline's own noise floor. A molecule gets the worst of its claims, a run the worst
-of its molecules. Cost is reported, never judged: a fast wrong answer is wrong.
+Every claim is a set of checks (`checks`: equivalence tests with margins). A claim is rejected
+when one of its checks is, accepted when all that are needed are, and otherwise there is not
+enough data. A molecule gets the worst of its claims, a run the worst of its molecules. Cost is
+reported, never judged: a fast wrong answer is wrong. The map of phase space is not judged
+either: what it does to energies, temperatures and motion is.
 
-Version 1: NVE drift, temperature, kinetic energy by element (NVT, and its shares in NVE),
-distributions of bonds, angles, dihedrals and heavy-atom distances.
+Version 2: NVE drift and the kinetic-energy slope; momenta and constraints; temperature and the
+width of the kinetic energy; kinetic energy by element, bonded role and mode; potential energies
+at two temperatures; means, widths, effective frequencies and divergences of internal coordinates,
+populations of torsional wells; transition rates and the bands of the spectrum.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from kstep.config import EvalConfig
-from kstep.evaluate.metrics import (
-    Claim,
-    Divergence,
-    EnergyMetrics,
-    Estimate,
-    MoleculeMetrics,
-    Outcome,
-    Pair,
-    StructureMetrics,
-    TemperatureMetrics,
-    Verdict,
+from kstep.evaluate.checks import (
+    CLAIMS,
+    DYNAMICS,
+    ENSEMBLE,
+    Measured,
+    adjudicate,
+    worst,
 )
+from kstep.evaluate.metrics import Check, Claim, MoleculeMetrics, Outcome, Verdict
+from kstep.evaluate.words import span
 
-ACCEPTANCE_VERSION = 1
-MIN_WINDOWS = 3
-"""NVE windows of each side below which the median drift means nothing."""
+ACCEPTANCE_VERSION = 2
 
-MIN_CROSSINGS = 20
-"""Crossings of a torsional well's rim by one side from which its population can be judged."""
-
-_BADNESS = [Outcome.ACCEPTED, Outcome.UNDECIDED, Outcome.REJECTED]
+OPTIONAL = (ENSEMBLE, DYNAMICS)
+"""Claims that are not asked where nothing was measured for them."""
 
 
-def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """The worst of several outcomes: rejected before not enough data before accepted."""
-    return max(outcomes, key=_BADNESS.index)
-
-
-def within(interval: Estimate, margin: float) -> Outcome:
-    """Whether a deviation from zero is surely inside ±margin, surely outside, or neither."""
-    if -margin <= interval.low and interval.high <= margin:
-        return Outcome.ACCEPTED
-    if interval.low > margin or interval.high < -margin:
-        return Outcome.REJECTED
-    return Outcome.UNDECIDED
-
-
-def verdict(
-    config: EvalConfig,
-    energy: Pair[EnergyMetrics],
-    temperature: TemperatureMetrics,
-    structure: StructureMetrics,
-) -> Verdict:
+def verdict(measured: Sequence[Measured]) -> Verdict:
     """Judge one molecule."""
-    claims = [
-        judge_energy(energy, config.max_drift),
-        judge_temperature(temperature, config.max_temperature_error),
-        judge_equipartition(temperature, config),
-        judge_structure(structure, config.max_divergence),
-    ]
+    checks = adjudicate(measured)
+    claims = []
+    for name in CLAIMS:
+        own = [c for m, c in zip(measured, checks, strict=True) if m.claim == name]
+        if own or name not in OPTIONAL:
+            claims.append(_claim(name, own))
     outcome = worst(claim.outcome for claim in claims)
+    return Verdict(outcome=outcome, sentence=_summary(claims, outcome), claims=claims)
+
+
+def _summary(claims: Sequence[Claim], outcome: Outcome) -> str:
+    """Which claims decided, and for an open one what it takes."""
+    those = [claim for claim in claims if claim.outcome is outcome]
+    names = "; ".join(claim.name for claim in those)
     if outcome is Outcome.ACCEPTED:
-        sentence = "energy, temperature, equipartition and structure agree with the baseline"
-    else:
-        sentence = "; ".join(claim.sentence for claim in claims if claim.outcome is outcome)
-    return Verdict(outcome=outcome, sentence=sentence, claims=claims)
+        return names
+    if outcome is Outcome.REJECTED:
+        return f"it is not so that {names.replace('; ', ', that ')}"
+    longest = [claim.more_ns for claim in those if claim.more_ns is not None]
+    more = f" (about {max(longest):.2g} ns more of both would)" if longest else ""
+    return f"the data do not tell whether {names.replace('; ', ', whether ')}{more}"
 
 
-def judge_energy(energy: Pair[EnergyMetrics], margin: float) -> Claim:
-    """Median size of the NVE drift, kJ/mol/ps per atom."""
-    name = "energy is conserved"
-    ours, reference = energy.hybrid.size, energy.baseline.size
-    windows = min(len(energy.hybrid.windows), len(energy.baseline.windows))
-    if ours is None or reference is None or windows < MIN_WINDOWS:
+def _claim(name: str, checks: Sequence[Check]) -> Claim:
+    deciding = [c for c in checks if c.needed or c.outcome is Outcome.REJECTED]
+    if not deciding:
+        missing = "nothing was measured: the trajectory holds no velocities"
         return Claim(
-            name=name,
-            outcome=Outcome.UNDECIDED,
-            sentence=f"{windows} NVE windows of one side do not tell its energy drift "
-            f"({MIN_WINDOWS} are needed)",
-        )
-    outcome = within(ours, margin)
-    if within(reference, margin) is Outcome.REJECTED:
-        outcome = Outcome.UNDECIDED
-    said = {
-        Outcome.ACCEPTED: "within the allowed",
-        Outcome.REJECTED: "above the allowed",
-        Outcome.UNDECIDED: "not surely below the allowed",
-    }[outcome]
-    sentence = (
-        f"in NVE the energy drifts by {ours.value:.2g} kJ/mol/ps per atom (95%: {ours.low:.2g} to "
-        f"{ours.high:.2g}; baseline {reference.value:.2g}), {said} {margin:g}"
+            name=name, outcome=Outcome.UNDECIDED, sentence=missing, checks=list(checks),
+            more_ns=None,
+        )  # fmt: skip
+    outcome = worst(check.outcome for check in deciding)
+    culprits = sorted(
+        (check for check in deciding if check.outcome is outcome), key=_reach, reverse=True
     )
-    return Claim(name=name, outcome=outcome, sentence=sentence)
+    longest = [check.more_ns for check in culprits if check.more_ns is not None]
+    more_ns = max(longest) if longest and len(longest) == len(culprits) else None
+    sentence = _sentence(culprits[0], len(culprits), outcome)
+    if outcome is Outcome.UNDECIDED and culprits[0].deviation.bounded:
+        sentence += ", which the data cannot tell"
+        if more_ns is not None:
+            sentence += f"; about {more_ns:.2g} ns more of both would"
+    shown = sorted(checks, key=lambda c: (worst_first(c.outcome), c.needed, _reach(c)))[::-1]
+    return Claim(name=name, outcome=outcome, sentence=sentence, checks=shown, more_ns=more_ns)
 
 
-def judge_temperature(temperature: TemperatureMetrics, margin: float) -> Claim:
-    """Mean kinetic temperature in NVT against the thermostat's."""
-    name = "temperature is right"
-    if within(temperature.error.baseline, margin) is Outcome.REJECTED:
-        return Claim(
-            name=name,
-            outcome=Outcome.UNDECIDED,
-            sentence=f"the baseline itself is at {temperature.mean_K.baseline.value:.0f} K instead "
-            f"of {temperature.target_K:.0f} K and cannot serve as reference",
-        )
-    ours = temperature.mean_K.hybrid
-    sentence = (
-        f"in NVT the temperature is {ours.value:.0f} K (95%: {ours.low:.0f} to {ours.high:.0f}) "
-        f"for a target of {temperature.target_K:.0f} K ± {margin:.0%}"
+def worst_first(outcome: Outcome) -> int:
+    """Rank of an outcome, the worst highest."""
+    return [Outcome.ACCEPTED, Outcome.UNDECIDED, Outcome.REJECTED].index(outcome)
+
+
+def _reach(check: Check) -> float:
+    """How far the interval reaches, in margins."""
+    return max(abs(check.deviation.low), abs(check.deviation.high)) / check.margin
+
+
+def _sentence(check: Check, count: int, outcome: Outcome) -> str:
+    several = outcome is not Outcome.ACCEPTED and count > 1
+    others = f" (and {count - 1} more)" if several else ""
+    unit = f" {check.unit}" if check.unit else ""
+    margin = f"{_shown(check.margin, check).lstrip('+')}{unit}"
+    value, low, high = (
+        _shown(number, check)
+        for number in (check.deviation.value, check.deviation.low, check.deviation.high)
     )
-    return Claim(name=name, outcome=within(temperature.error.hybrid, margin), sentence=sentence)
-
-
-def judge_equipartition(temperature: TemperatureMetrics, config: EvalConfig) -> Claim:
-    """Kinetic energy per atom by element against the baseline's, in NVT and NVE.
-
-    NVE windows are few and each keeps the energy it started with, so there a broad interval
-    does not stand in the way; an interval wholly beyond the margin condemns.
-    """
-    name = "elements are equally warm"
-    found: list[tuple[Outcome, str, str, Estimate]] = []
-    for element in temperature.elements:
-        outcome = within(element.error, config.max_element_error)
-        found.append((outcome, element.element, "NVT", element.error))
-        if element.nve_error is not None:
-            outcome = within(element.nve_error, config.max_share_error)
-            if outcome is Outcome.REJECTED:
-                found.append((outcome, element.element, "NVE", element.nve_error))
-    outcome = worst(entry[0] for entry in found)
-    _, symbol, ensemble, error = max(
-        (entry for entry in found if entry[0] is outcome), key=lambda entry: abs(entry[3].value)
-    )
-    margin = config.max_element_error if ensemble == "NVT" else config.max_share_error
-    sentence = (
-        f"in {ensemble} the kinetic energy of {symbol} is off by {error.value:+.1%} (95%: "
-        f"{error.low:+.1%} to {error.high:+.1%}) of the baseline's, allowed ± {margin:.0%}"
-    )
-    return Claim(name=name, outcome=outcome, sentence=sentence)
-
-
-def judge_structure(structure: StructureMetrics, margin: float) -> Claim:
-    """Jensen-Shannon divergences beyond the noise floor, nats."""
-    name = "structure is right"
-    if not structure.coordinates:
-        return Claim(
-            name=name,
-            outcome=Outcome.UNDECIDED,
-            sentence="the molecule has no internal coordinate that is free to move",
-        )
-    torsions_differ = any(_crossed_rarely(entry, margin) for entry in structure.coordinates)
-    judged = [
-        (judge_divergence(entry, margin, torsions_differ), entry) for entry in structure.coordinates
-    ]
-    outcome = worst(found for found, _ in judged)
-    culprits = [entry for found, entry in judged if found is outcome]
-    shown = max(culprits, key=lambda entry: entry.excess)
-    several = outcome is not Outcome.ACCEPTED and len(culprits) > 1
-    count = f" (worst of {len(culprits)})" if several else ""
-    sentence = (
-        f"the {shown.kind} {shown.label}{count} differs from the baseline by {shown.js:.2g} nats "
-        f"against {shown.noise:.2g} of noise (95%: {shown.noise_95:.2g}), allowed {margin:g} more"
-    )
-    if shown.crossings is not None and _crossed_rarely(shown, margin):
-        sentence += (
-            ", but its barrier is crossed too rarely to tell "
-            f"({shown.crossings.baseline:.3g} times by the baseline, "
-            f"{shown.crossings.hybrid:.3g} by the hybrid; {MIN_CROSSINGS} needed)"
-        )
-    elif outcome is Outcome.UNDECIDED:
-        sentence += ", which so short a run cannot tell from noise"
-    return Claim(name=name, outcome=outcome, sentence=sentence)
-
-
-def judge_divergence(divergence: Divergence, margin: float, torsions_differ: bool) -> Outcome:
-    """One coordinate: beyond the margin even after the largest likely noise, or within it.
-
-    Where the baseline's own noise is as large as the margin nothing is decided in favour. A
-    torsion that neither side crosses often is not held against the hybrid, nor are then the
-    distances (`torsions_differ`), which follow from the torsions.
-    """
-    if divergence.js - divergence.noise_95 > margin:
-        excused = _crossed_rarely(divergence, margin) or (
-            torsions_differ and divergence.kind == "distance"
-        )
-        return Outcome.UNDECIDED if excused else Outcome.REJECTED
-    if divergence.excess <= margin and divergence.noise_95 <= margin:
-        return Outcome.ACCEPTED
-    return Outcome.UNDECIDED
-
-
-def _crossed_rarely(divergence: Divergence, margin: float) -> bool:
-    """Whether a difference may be chance because both sides hardly ever cross the barrier.
-
-    If one of them crosses it often the other should too: then the difference stands.
-    """
-    crossed = divergence.crossings
+    if not check.deviation.bounded:
+        return f"{check.label}{others} is unknown: there are too few windows or independent blocks"
+    if check.deviation.low == check.deviation.high:
+        return f"{check.label}{others} is {value.lstrip('+')}{unit}, allowed {margin}"
     return (
-        divergence.excess > margin
-        and crossed is not None
-        and max(crossed.baseline, crossed.hybrid) < MIN_CROSSINGS
+        f"{check.label}{others} is off by {value}{unit} (90%: {low} to {high}), allowed ± {margin}"
     )
+
+
+def _shown(number: float, check: Check) -> str:
+    """Three digits; deviations without a unit in per cent."""
+    return f"{number:+.3g}" if check.unit else f"{100.0 * number:+.3g}%"
 
 
 def overall(molecules: Sequence[MoleculeMetrics]) -> tuple[Outcome, str]:
     """The outcome of a run and one sentence that says it, with what it costs."""
     outcome = worst(molecule.verdict.outcome for molecule in molecules)
     those = [m.name for m in molecules if m.verdict.outcome is outcome]
+    candidates = sorted({molecule.candidate for molecule in molecules})
+    who = "the hybrid" if candidates == ["hybrid"] else ", ".join(candidates)
     share = f"{', '.join(those)} ({len(those)} of {len(molecules)} molecules)"
     said = {
-        Outcome.ACCEPTED: f"The hybrid is accepted on {share}",
-        Outcome.REJECTED: f"The hybrid is rejected: it gets {share} wrong",
-        Outcome.UNDECIDED: f"There is not enough data to judge the hybrid on {share}",
+        Outcome.ACCEPTED: f"{who} is accepted on {share}",
+        Outcome.REJECTED: f"{who} is rejected: it gets {share} wrong",
+        Outcome.UNDECIDED: f"there is not enough data to judge {who} on {share}",
     }[outcome]
+    if candidates == ["hybrid"] or outcome is Outcome.UNDECIDED:
+        said = said[0].upper() + said[1:]  # the name of a file stays as it is
     return outcome, f"{said}{_cost_clause(molecules)}."
 
 
@@ -224,15 +134,10 @@ def _cost_clause(molecules: Sequence[MoleculeMetrics]) -> str:
     costs = [molecule.cost for molecule in molecules if molecule.cost is not None]
     if not costs:
         return "; its cost was not measured"
-    calls = _span([cost.counted_saving for cost in costs])
+    calls = span([cost.shown_saving for cost in costs])
     faster = [cost.wall_ratio for cost in costs if cost.wall_ratio >= 1.0]
     slower = [1.0 / cost.wall_ratio for cost in costs if cost.wall_ratio < 1.0]
-    clock = [f"{_span(faster)} times faster" if faster else ""]
-    clock += [f"{_span(slower)} times slower" if slower else ""]
+    clock = [f"{span(faster)} times faster" if faster else ""]
+    clock += [f"{span(slower)} times slower" if slower else ""]
     times = " or ".join(part for part in clock if part)
     return f"; it makes {calls} times fewer force calls, and on the clock it is {times}"
-
-
-def _span(values: Sequence[float]) -> str:
-    low, high = (f"{end:.2g}" if end < 100 else f"{end:.0f}" for end in (min(values), max(values)))
-    return low if low == high else f"{low} to {high}"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.spatial.transform import Rotation
 
 from kstep.artifacts import read_npz
 from kstep.config import EvalConfig
@@ -39,6 +40,17 @@ def superposed_rmsd(
     singular[:, -1] *= np.sign(np.linalg.det(left @ right))
     squares = (moved**2).sum(axis=(1, 2)) + (fixed**2).sum() - 2.0 * singular.sum(axis=1)
     return np.asarray(np.sqrt(np.maximum(squares, 0.0) / len(reference)))
+
+
+def superposed(
+    structure: Float[np.ndarray, "N 3"],
+    reference: Float[np.ndarray, "N 3"],
+    atoms: Int[np.ndarray, " H"],
+) -> Float[np.ndarray, "N 3"]:
+    """A structure moved so that the given atoms lie best on those of the reference, nm."""
+    centre, target = structure[atoms].mean(axis=0), reference[atoms].mean(axis=0)
+    rotation, _ = Rotation.align_vectors(reference[atoms] - target, structure[atoms] - centre)
+    return np.asarray(rotation.apply(structure - centre) + target)
 
 
 def in_basin(
@@ -98,7 +110,7 @@ def time_to_basin(
     config: EvalConfig, molecule: Molecule, files: Files, timing: Timing
 ) -> BasinMetrics | None:
     """Compare both sides' searches; null where the hybrid stage made no basin files."""
-    paths = (files.basin_baseline, files.basin_hybrid)
+    paths = (files.basin_baseline, files.basin_candidate)
     if not any(path.is_file() for path in paths):
         return None
     searches = [_load(path, molecule) for path in paths]
@@ -116,7 +128,7 @@ def time_to_basin(
         sides.append(first_arrivals(reached, search.trajectory, s_per_ps))
     return BasinMetrics(
         best_energy=best_energy,
-        sides=Pair[BasinSide](baseline=sides[0], hybrid=sides[1]),
+        sides=Pair[BasinSide](baseline=sides[0], candidate=sides[1]),
         trivial=all(side.at_once_share == 1.0 for side in sides),
     )
 

@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from kstep.evaluate.symmetry import atom_classes, neighbours
-from kstep.molecule import SYMBOLS, Molecule
+from kstep.molecule import Molecule, symbol
 
-Kind = Literal["bond", "angle", "dihedral", "distance"]
+Kind = Literal["bond", "angle", "dihedral", "distance", "all distances"]
 LINEAR_DEG = 170.0
 """A dihedral about a bond angle wider than this is undefined and left out."""
 
@@ -28,7 +28,8 @@ class CoordinateClass:
     """Equivalent internal coordinates.
 
     Attributes:
-        kind: bond, angle, dihedral; distance for heavy-atom pairs of two elements.
+        kind: bond, angle, dihedral; distance for heavy-atom pairs of two elements; all distances
+            for every pair of atoms.
         label: elements and serial numbers (from 1) of one member, or the elements of the pair.
         members: atom indices [members, 2 to 4].
     """
@@ -64,9 +65,11 @@ def heavy_pair_classes(molecule: Molecule) -> list[CoordinateClass]:
     ]
 
 
-def symbol(number: int) -> str:
-    """Element symbol of an atomic number."""
-    return SYMBOLS.get(number, f"element {number}")
+def all_pairs(molecule: Molecule) -> CoordinateClass:
+    """Every pair of atoms that is not at a fixed distance: what h(r) is made of."""
+    fixed = {frozenset(pair) for pair in molecule.constraints.tolist()}
+    pairs = [p for p in combinations(range(molecule.n_atoms), 2) if frozenset(p) not in fixed]
+    return CoordinateClass("all distances", "all", np.array(pairs, dtype=np.int64))
 
 
 def _angles(adjacent: list[list[int]]) -> Iterator[tuple[int, ...]]:
@@ -123,6 +126,7 @@ def values(
     compute = {
         "bond": mdtraj.compute_distances,
         "distance": mdtraj.compute_distances,
+        "all distances": mdtraj.compute_distances,
         "angle": mdtraj.compute_angles,
         "dihedral": mdtraj.compute_dihedrals,
     }[coordinates.kind]

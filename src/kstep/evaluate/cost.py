@@ -12,9 +12,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from kstep.artifacts import Record, read_json
+from kstep.artifacts import read_json
+from kstep.config import EvalConfig
 from kstep.errors import ArtifactError
 from kstep.evaluate.metrics import CostMetrics, Pair
+from kstep.evaluate.sides import Side
+from kstep.units import PS_PER_NS
 
 
 class Timing(BaseModel):
@@ -37,14 +40,13 @@ def load_timing(path: Path) -> Timing:
         ) from None
 
 
-def cost(path: Path, record: Record, timing: Timing) -> CostMetrics:
+def cost(config: EvalConfig, baseline: Side, candidate: Side, timing: Timing) -> CostMetrics:
     """Savings, wall-clock ratio and break-even cost of one hybrid run.
 
-    Args:
-        path: the hybrid trajectory, for error messages.
-        record: its record: counts of macro-steps, force calls and rejected jumps.
-        timing: its wall-clock times.
+    The record of the candidate holds the counts of macro-steps, force calls and rejected jumps,
+    that of the baseline the force calls of the bursts that the network was trained on.
     """
+    path, record = candidate.path, candidate.trajectory.record
     macro_steps, calls, rejected = (
         _count(path, record, key) for key in ("macro_steps", "force_calls", "rejected_jumps")
     )
@@ -52,18 +54,25 @@ def cost(path: Path, record: Record, timing: Timing) -> CostMetrics:
         raise ArtifactError(
             f"{path} holds no macro-step: lengthen hybrid.length_ps and run `kstep run` again."
         )
+    dt_ps = float(record["dt_ps"])
     counted = float(record["counted_saving"])
     # The saving counts base steps of simulated time per force call.
     steps_per_macro, calls_per_macro = counted * calls / macro_steps, calls / macro_steps
-    step_cost = timing.baseline_s_per_ps * float(record["dt_ps"])
-    macro_cost = timing.s_per_ps * float(record["dt_ps"]) * steps_per_macro
+    step_cost = timing.baseline_s_per_ps * dt_ps
+    macro_cost = timing.s_per_ps * dt_ps * steps_per_macro
     overhead = max(0.0, macro_cost - calls_per_macro * step_cost)
     gained = steps_per_macro - calls_per_macro
+    training: int | None = baseline.trajectory.record.get("burst_calls")
+    with_training = None if training is None else counted * calls / (calls + training)
     return CostMetrics(
         nominal_saving=float(record["nominal_saving"]),
         counted_saving=counted,
+        training_calls=training,
+        saving_with_training=with_training,
+        shown_saving=with_training if config.count_training and with_training else counted,
+        break_even_ns=_break_even_ns(training, counted, dt_ps),
         wall_ratio=timing.baseline_s_per_ps / timing.s_per_ps,
-        s_per_ps=Pair[float](baseline=timing.baseline_s_per_ps, hybrid=timing.s_per_ps),
+        s_per_ps=Pair[float](baseline=timing.baseline_s_per_ps, candidate=timing.s_per_ps),
         parts={part: seconds for part, seconds in timing.wall_s.items() if part != "total"},
         rejected_share=rejected / macro_steps,
         steps_per_macro=steps_per_macro,
@@ -73,6 +82,13 @@ def cost(path: Path, record: Record, timing: Timing) -> CostMetrics:
         break_even_s=overhead / gained if gained > 0.0 else None,
         platform=timing.platform,
     )
+
+
+def _break_even_ns(training: int | None, counted: float, dt_ps: float) -> float | None:
+    """Plain MD spends a call a step; what is saved must first pay for the training."""
+    if training is None or counted <= 1.0:
+        return None
+    return training * dt_ps / (1.0 - 1.0 / counted) / PS_PER_NS
 
 
 def speed_up(metrics: CostMetrics, step_cost_s: float) -> float:

@@ -1,75 +1,211 @@
-"""Energy conservation in NVE windows: drift, fluctuation, excursion."""
+"""Energy conservation in NVE windows: drift, fluctuation, excursion, momenta, constraints."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from kstep.config import EvalConfig
-from kstep.evaluate.metrics import EnergyMetrics, WindowDrift
-from kstep.evaluate.statistics import bootstrap_median
-from kstep.trajectory import NVE, Trajectory
-from kstep.units import MEV_PER_KJ_PER_MOL
+from kstep.evaluate.checks import ENERGY, MECHANICS, Measured
+from kstep.evaluate.metrics import SIDES, EnergyMetrics, Pair, WindowDrift
+from kstep.evaluate.sides import Side
+from kstep.evaluate.spectrum import kinetic_slopes
+from kstep.evaluate.statistics import Uncertain, bootstrap_median, difference
+from kstep.mechanics import angular_momentum, centre_of_mass, inertia_tensor, remove_centre_of_mass
+from kstep.molecule import Molecule
+from kstep.trajectory import Trajectory
+from kstep.units import BOLTZMANN, MEV_PER_KJ_PER_MOL
+
+MIN_WINDOWS = 4
+"""NVE windows of each side below which the median drift means nothing."""
 
 TRACE_POINTS = 400
 """Points of an energy trace kept for the figures."""
 
+Curves = dict[str, np.ndarray]
 
-def window_drift(
-    times: Float[np.ndarray, " n"], energies: Float[np.ndarray, " n"], n_atoms: int
-) -> WindowDrift:
-    """Least-squares line through the total energy of one window.
 
-    Args:
-        times: ps.
-        energies: total energy of the molecule, kJ/mol.
-        n_atoms: atoms that share it.
+def compare_energies(
+    config: EvalConfig, molecule: Molecule, baseline: Side, candidate: Side
+) -> tuple[Pair[EnergyMetrics], Curves, list[Measured]]:
+    """Energy conservation of both sides, traces for the figures, and what is to be judged.
+
+    Curves: `energy/<side>/{trace,rescaled}/<window>/{times,energy}`, ps and kJ/mol per atom from
+    the start.
     """
+    metrics: list[EnergyMetrics] = []
+    curves: Curves = {}
+    slopes: tuple[Uncertain | None, Uncertain | None] = (None, None)
+    if baseline.motion is not None and candidate.motion is not None:
+        slopes = kinetic_slopes(baseline.motion, candidate.motion) or slopes
+    sizes: list[Uncertain | None] = []
+    # What a bond is held at is not in the molecule's files: the baseline holds it to 1e-8.
+    wanted = np.median(constrained_lengths(molecule, baseline.trajectory), axis=0)
+    for name, side, slope in zip(SIDES, (baseline, candidate), slopes, strict=True):
+        windows = windows_of(side.trajectory, side.nve, side.temperature)
+        rescaled = windows_of(side.trajectory, side.rescaled, side.temperature)
+        size = drift_size(config, windows)
+        residual = constraint_residual(constrained_lengths(molecule, side.trajectory), wanted)
+        metrics.append(_summary(windows, rescaled, size, slope, residual))
+        curves |= _traces(side.trajectory, side.nve, f"energy/{name}/trace")
+        curves |= _traces(side.trajectory, side.rescaled, f"energy/{name}/rescaled")
+        sizes.append(size)
+    pair = Pair[EnergyMetrics](baseline=metrics[0], candidate=metrics[1])
+    return pair, curves, _measured(config, pair, candidate, sizes, slopes)
+
+
+def _measured(
+    config: EvalConfig,
+    energy: Pair[EnergyMetrics],
+    candidate: Side,
+    sizes: list[Uncertain | None],
+    slopes: tuple[Uncertain | None, Uncertain | None],
+) -> list[Measured]:
+    found = []
+    sampled = candidate.nvt_ps
+    # A drift that was not measured must not pass for none.
+    size = sizes[1] or Uncertain(0.0, np.inf, 1.0)
+    label, unit = "median size of the drift in NVE", "kJ/mol/ps per atom"
+    found.append(Measured(ENERGY, label, unit, size, config.max_drift, True, sampled))
+    if slopes[0] is not None and slopes[1] is not None:
+        label, unit = "change of the total per change of the kinetic energy", ""
+        slope = difference(slopes[1], slopes[0])
+        found.append(Measured(ENERGY, label, unit, slope, config.max_kinetic_slope, True, sampled))
+    residual = Uncertain(energy.candidate.constraint_residual, 0.0, 1.0)
+    label = "largest error of a constrained bond"
+    found.append(Measured(MECHANICS, label, "", residual, config.max_constraint_error))
+    for name, what in (("linear_momentum", "linear"), ("angular_momentum", "angular")):
+        windows = [getattr(window, name) for window in energy.candidate.windows]
+        if windows:
+            largest = Uncertain(max(windows), 0.0, 1.0)
+            label = f"largest change of the {what} momentum in NVE"
+            found.append(Measured(MECHANICS, label, "", largest, config.max_momentum_error))
+    return found
+
+
+@dataclass(frozen=True)
+class Line:
+    """A least-squares line through a total energy.
+
+    Attributes:
+        slope: kJ/mol/ps.
+        fluctuation: RMS about the line, kJ/mol.
+        excursion: largest distance from the first value, kJ/mol.
+    """
+
+    slope: float
+    fluctuation: float
+    excursion: float
+
+
+def fit_line(times: Float[np.ndarray, " n"], energies: Float[np.ndarray, " n"]) -> Line:
+    """The line through the total energy (kJ/mol) of one window over time (ps)."""
     slope, intercept = np.polyfit(times, energies, 1)
     residual = energies - (slope * times + intercept)
-    per_atom = float(slope) / n_atoms
-    return WindowDrift(
-        length_ps=float(times[-1] - times[0]),
-        drift=per_atom,
-        drift_meV=per_atom * MEV_PER_KJ_PER_MOL,
+    return Line(
+        slope=float(slope),
         fluctuation=float(np.sqrt(np.mean(residual**2))),
         excursion=float(np.abs(energies - energies[0]).max()),
     )
 
 
-def energy_conservation(
-    config: EvalConfig, trajectory: Trajectory
-) -> tuple[EnergyMetrics, dict[str, np.ndarray]]:
-    """Drift of every NVE window with medians, and traces for the figures.
-
-    Curves are named `trace/<window>/{times,energy}`: ps, and kJ/mol per atom from the start.
-    """
-    n_atoms = len(trajectory.masses)
-    windows: list[WindowDrift] = []
-    curves: dict[str, np.ndarray] = {}
-    for index, frames in enumerate(trajectory.segments(NVE)):
-        times = trajectory.times[frames].astype(np.float64)
-        energies = trajectory.etot[frames].astype(np.float64)
-        windows.append(window_drift(times, energies, n_atoms))
-        shown = slice(None, None, max(1, len(frames) // TRACE_POINTS))
-        curves[f"trace/{index}/times"] = times[shown]
-        curves[f"trace/{index}/energy"] = ((energies - energies[0]) / n_atoms)[shown]
-    return _summary(config, windows), curves
+def window_drift(trajectory: Trajectory, frames: np.ndarray, temperature: float) -> WindowDrift:
+    """What energy and momenta do in one window; the temperature (K) sets the momenta's scale."""
+    times = trajectory.times[frames].astype(np.float64)
+    line = fit_line(times, trajectory.etot[frames].astype(np.float64))
+    masses = trajectory.masses.astype(np.float64)
+    per_atom = line.slope / len(masses)
+    linear, angular = _momentum_changes(trajectory, frames, masses, temperature)
+    return WindowDrift(
+        length_ps=float(times[-1] - times[0]),
+        drift=per_atom,
+        drift_meV=per_atom * MEV_PER_KJ_PER_MOL,
+        fluctuation=line.fluctuation,
+        excursion=line.excursion,
+        linear_momentum=linear,
+        angular_momentum=angular,
+    )
 
 
-def _summary(config: EvalConfig, windows: list[WindowDrift]) -> EnergyMetrics:
-    if not windows:
-        return EnergyMetrics(
-            windows=[], median_drift=None, lower_quartile=None, upper_quartile=None,
-            median_drift_meV=None, size=None, median_fluctuation=None, largest_excursion=None,
-        )  # fmt: skip
+def drift_size(config: EvalConfig, windows: list[WindowDrift]) -> Uncertain | None:
+    """Median size of the drift, kJ/mol/ps per atom; None from too few windows."""
+    if len(windows) < MIN_WINDOWS:
+        return None
+    drifts = np.array([abs(window.drift) for window in windows])
+    return bootstrap_median(drifts, config.bootstrap, config.seed)
+
+
+def constrained_lengths(molecule: Molecule, trajectory: Trajectory) -> Float[np.ndarray, "T C"]:
+    """Length of every constrained bond in every frame, nm."""
+    first, second = molecule.constraints.T
+    lengths = np.empty((trajectory.n_frames, len(molecule.constraints)))
+    for column, (a, b) in enumerate(zip(first, second, strict=True)):
+        arms = trajectory.pos[:, a].astype(np.float64) - trajectory.pos[:, b]
+        lengths[:, column] = np.sqrt(np.einsum("ti,ti->t", arms, arms))
+    return lengths
+
+
+def constraint_residual(
+    lengths: Float[np.ndarray, "T C"], wanted: Float[np.ndarray, " C"]
+) -> float:
+    """Largest relative deviation of a constrained bond in any frame; 0 without constraints."""
+    return float(np.abs(lengths / wanted - 1.0).max()) if lengths.size else 0.0
+
+
+def _momentum_changes(
+    trajectory: Trajectory, frames: np.ndarray, masses: Float[np.ndarray, " N"], temperature: float
+) -> tuple[float, float]:
+    x = trajectory.pos[frames].astype(np.float64)
+    v = trajectory.vel[frames].astype(np.float64)
+    thermal = np.sqrt(3.0 * BOLTZMANN * temperature / masses.sum())
+    drift = centre_of_mass(v, masses)
+    linear = np.linalg.norm(drift - drift[0], axis=-1).max() / thermal
+    angular = angular_momentum(x, v, masses)
+    inertia = np.trace(inertia_tensor(remove_centre_of_mass(x[0], masses), masses))
+    scale = np.sqrt(BOLTZMANN * temperature * inertia)
+    return float(linear), float(np.linalg.norm(angular - angular[0], axis=-1).max() / scale)
+
+
+def windows_of(
+    trajectory: Trajectory, segments: list[np.ndarray], temperature: float
+) -> list[WindowDrift]:
+    """Energy and momenta of every window; none without velocities."""
+    if not trajectory.has_velocities:
+        return []
+    return [window_drift(trajectory, frames, temperature) for frames in segments]
+
+
+def _traces(trajectory: Trajectory, segments: list[np.ndarray], prefix: str) -> Curves:
+    curves: Curves = {}
+    for index, frames in enumerate(segments):
+        shown = frames[:: max(1, len(frames) // TRACE_POINTS)]
+        energies = trajectory.etot[shown] - trajectory.etot[frames[0]]
+        curves[f"{prefix}/{index}/times"] = trajectory.times[shown]
+        curves[f"{prefix}/{index}/energy"] = energies / len(trajectory.masses)
+    return curves
+
+
+def _summary(
+    windows: list[WindowDrift],
+    rescaled: list[WindowDrift],
+    size: Uncertain | None,
+    slope: Uncertain | None,
+    residual: float,
+) -> EnergyMetrics:
     drifts = np.array([window.drift for window in windows])
-    lower, median, upper = (float(q) for q in np.quantile(drifts, [0.25, 0.5, 0.75]))
+    lower, median, upper = (
+        (float(q) for q in np.quantile(drifts, [0.25, 0.5, 0.75])) if windows else (None,) * 3
+    )
     return EnergyMetrics(
         windows=windows,
+        rescaled_windows=rescaled,
         median_drift=median,
         lower_quartile=lower,
         upper_quartile=upper,
-        median_drift_meV=median * MEV_PER_KJ_PER_MOL,
-        size=bootstrap_median(np.abs(drifts), config.bootstrap, config.seed),
-        median_fluctuation=float(np.median([window.fluctuation for window in windows])),
-        largest_excursion=max(window.excursion for window in windows),
+        median_drift_meV=None if median is None else median * MEV_PER_KJ_PER_MOL,
+        size=None if size is None else size.estimate(),
+        median_fluctuation=float(np.median([w.fluctuation for w in windows])) if windows else None,
+        largest_excursion=max((w.excursion for w in windows), default=None),
+        kinetic_slope=None if slope is None else slope.estimate(),
+        constraint_residual=residual,
     )

@@ -1,20 +1,23 @@
 """What is scored: the two trajectories of a molecule, checked against it and each other."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 
 from kstep.config import Config
 from kstep.errors import ArtifactError
-from kstep.evaluate.divergence import BLOCKS
 from kstep.evaluate.metrics import Sampling
+from kstep.evaluate.statistics import MIN_BLOCKS, equilibration
 from kstep.molecule import Molecule
-from kstep.trajectory import NVE, NVT, Trajectory, load_trajectory
+from kstep.motion import Motion, load_motion, motion_of
+from kstep.trajectory import NVE, NVE_RESCALED, NVT, Trajectory, load_trajectory
 
-MIN_NVT_FRAMES = 2 * BLOCKS
-"""Two frames in each block of the noise floor."""
+MIN_NVT_FRAMES = 2 * MIN_BLOCKS
+"""Two frames in each block of an error."""
 
 MIN_WINDOW_FRAMES = 3
 """A line through two points has no fluctuation about it."""
@@ -25,27 +28,33 @@ class Files:
     """Where the files of one molecule lie."""
 
     baseline: Path
-    hybrid: Path
+    candidate: Path
     timing: Path
+    map: Path
     basin_baseline: Path
-    basin_hybrid: Path
+    basin_candidate: Path
+    controls: Path
 
     @property
     def present(self) -> list[Path]:
         """The files that exist."""
-        paths = (self.baseline, self.hybrid, self.timing, self.basin_baseline, self.basin_hybrid)
-        return [path for path in paths if path.is_file()]
+        motions = [motion_of(path) for path in (self.baseline, self.candidate)]
+        paths = (self.baseline, self.candidate, *motions, self.timing, self.map,
+                 self.basin_baseline, self.basin_candidate)  # fmt: skip
+        return [path for path in paths if path.is_file()] + sorted(self.controls.glob("*.*"))
 
 
 def files_of(config: Config, name: str) -> Files:
-    """The files that `md` and `run` leave for a molecule."""
+    """The files that `md`, `run` and `controls` leave for a molecule."""
     hybrid = config.paths.run / "hybrid"
     return Files(
         baseline=config.paths.data / "md" / f"{name}.npz",
-        hybrid=hybrid / f"{name}.npz",
+        candidate=hybrid / f"{name}.npz",
         timing=hybrid / f"{name}.timing.json",
+        map=hybrid / f"{name}.map.npz",
         basin_baseline=hybrid / f"{name}.basin_baseline.npz",
-        basin_hybrid=hybrid / f"{name}.basin_hybrid.npz",
+        basin_candidate=hybrid / f"{name}.basin_hybrid.npz",
+        controls=config.paths.data / "controls" / name,
     )
 
 
@@ -56,79 +65,144 @@ class Side:
     Attributes:
         path: its file.
         trajectory: all of it.
-        nvt: frame indices of the constant-temperature segments at the temperature judged.
-        nve: frame indices of the NVE windows.
+        motion: densely saved NVE windows, where there are any.
+        temperature: the one judged, K.
+        nvt: frame indices in equilibrium of every constant-temperature run at that temperature.
+        discarded_ps: simulated time left out before them, ps.
     """
 
     path: Path
     trajectory: Trajectory
+    motion: Motion | None
+    temperature: float
     nvt: list[np.ndarray]
-    nve: list[np.ndarray]
+    discarded_ps: float
 
     @property
-    def nvt_frames(self) -> np.ndarray:
+    def nve(self) -> list[np.ndarray]:
+        """Frame indices of every NVE window."""
+        return self.trajectory.segments(NVE, self.temperature)
+
+    @property
+    def rescaled(self) -> list[np.ndarray]:
+        """Frame indices of every NVE window with velocities rescaled to the energy."""
+        return self.trajectory.segments(NVE_RESCALED, self.temperature)
+
+    @property
+    def frames(self) -> np.ndarray:
         """All constant-temperature frames judged, in order."""
         return np.concatenate(self.nvt)
 
     @property
-    def nvt_breaks(self) -> list[int]:
-        """Where in `nvt_frames` a new segment begins, the first left out."""
-        return [int(end) for end in np.cumsum([len(frames) for frames in self.nvt])[:-1]]
+    def lengths(self) -> list[int]:
+        """Frames of every constant-temperature run."""
+        return [len(frames) for frames in self.nvt]
+
+    @property
+    def frame_ps(self) -> float:
+        """Simulated time between frames, ps."""
+        times = self.trajectory.times[max(self.nvt, key=len)]
+        return float(np.median(np.diff(times)))
 
     @property
     def nvt_ps(self) -> float:
-        """Simulated time of those frames, ps; the first frame ends the first interval."""
-        return float(sum(self.trajectory.times[frames[-1]] for frames in self.nvt))
+        """Simulated time of the frames judged, ps."""
+        return sum(self.lengths) * self.frame_ps
+
+    @property
+    def nvt_calls(self) -> int:
+        """Force calls of all constant-temperature runs judged, equilibration included."""
+        return int(sum(self.trajectory.force_calls[frames[-1]] for frames in self.nvt))
+
+    def series(self, values: Shaped[np.ndarray, "T *rest"]) -> list[np.ndarray]:
+        """Values of every frame of the trajectory, as one series per run judged."""
+        return [values[frames] for frames in self.nvt]
 
     @property
     def sampling(self) -> Sampling:
         """How much of it there is."""
         return Sampling(
-            nvt_frames=len(self.nvt_frames), nvt_ps=self.nvt_ps, nve_windows=len(self.nve)
+            replicas=len(self.nvt),
+            nvt_frames=sum(self.lengths),
+            nvt_ps=self.nvt_ps,
+            discarded_ps=self.discarded_ps,
+            nve_windows=len(self.nve),
+            motion_windows=0 if self.motion is None else len(self.motion.vel),
+            velocities=self.trajectory.has_velocities,
         )
 
 
-def load_sides(files: Files, molecule: Molecule) -> tuple[Side, Side, float]:
-    """Both sides of a molecule and the temperature they share, K.
+def load_sides(files: Files, molecule: Molecule) -> tuple[Side, Side]:
+    """Both sides of a molecule.
 
     Raises ArtifactError when a file is broken, belongs to another molecule or preparation, the
     two do not share time step and temperature, or one is too short to be scored.
     """
-    baseline, hybrid = load_trajectory(files.baseline), load_trajectory(files.hybrid)
-    for path, trajectory in ((files.baseline, baseline), (files.hybrid, hybrid)):
+    candidate = load_trajectory(files.candidate)
+    baseline = load_trajectory(files.baseline)
+    for path, trajectory in ((files.baseline, baseline), (files.candidate, candidate)):
         check_belongs(path, trajectory, molecule)
-    steps = baseline.record.get("dt_ps"), hybrid.record.get("dt_ps")
-    if steps[0] != steps[1]:
+    if "k_steps" in candidate.record:
+        _check_same(files, baseline, candidate, "dt_ps", "base step (ps)", "md.dt_fs")
+        _check_same(
+            files, baseline, candidate, "nonbonded_cutoff_nm", "cutoff (nm)",
+            "md.nonbonded_cutoff_nm",
+        )  # fmt: skip
+    temperature = float(recorded(files.candidate, candidate, "temperatures_K")[0])
+    if temperature not in recorded(files.baseline, baseline, "temperatures_K"):
         raise ArtifactError(
-            f"{files.hybrid} has a base step of {steps[1]} ps and {files.baseline} one of "
-            f"{steps[0]} ps: run both with the same md.dt_fs."
-        )
-    cutoffs = baseline.record.get("nonbonded_cutoff_nm"), hybrid.record.get("nonbonded_cutoff_nm")
-    if cutoffs[0] != cutoffs[1]:
-        raise ArtifactError(
-            f"{files.hybrid} was run with a cutoff of {cutoffs[1]} nm and {files.baseline} with "
-            f"{cutoffs[0]} nm: run both with the same md.nonbonded_cutoff_nm."
-        )
-    temperature = float(_recorded(files.hybrid, hybrid, "temperature_K"))
-    temperatures = [float(t) for t in _recorded(files.baseline, baseline, "temperatures_K")]
-    if temperature not in temperatures:
-        raise ArtifactError(
-            f"{files.hybrid} was run at {temperature:g} K, which {files.baseline} does not hold: "
+            f"{files.candidate} is of {temperature:g} K, which {files.baseline} does not hold: "
             "set hybrid.temperature_K to one of md.temperature_K."
         )
-    # The baseline has one constant-temperature segment for each of its temperatures, and as
-    # many windows at each.
-    index = temperatures.index(temperature)
-    chosen = [baseline.segments(NVT)[index]]
-    windows = baseline.segments(NVE)
-    share = len(windows) // len(temperatures)
-    sides = (
-        Side(files.baseline, baseline, chosen, windows[index * share : (index + 1) * share]),
-        Side(files.hybrid, hybrid, hybrid.segments(NVT), hybrid.segments(NVE)),
+    return (
+        make_side(files.baseline, baseline, temperature, _motion(files.baseline)),
+        make_side(files.candidate, candidate, temperature, _motion(files.candidate)),
     )
-    for side in sides:
-        _check_length(side)
-    return *sides, temperature
+
+
+def _motion(trajectory: Path) -> Motion | None:
+    path = motion_of(trajectory)
+    return load_motion(path) if path.is_file() else None
+
+
+def make_side(
+    path: Path, trajectory: Trajectory, temperature: float, motion: Motion | None = None
+) -> Side:
+    """The scored parts of a trajectory at one temperature; equilibration is cut off each run.
+
+    Raises ArtifactError when it is too short.
+    """
+    nvt: list[np.ndarray] = []
+    discarded = 0.0
+    for frames in trajectory.segments(NVT, temperature):
+        start = equilibration(trajectory.epot[frames].astype(np.float64))
+        nvt.append(frames[start:])
+        discarded += float(trajectory.times[frames[start]] - trajectory.times[frames[0]])
+    side = Side(
+        path=path,
+        trajectory=trajectory,
+        motion=motion,
+        temperature=temperature,
+        nvt=nvt,
+        discarded_ps=discarded,
+    )
+    _check_length(side)
+    return side
+
+
+def truncated(side: Side, share: float) -> Side:
+    """The same with only the first part of every run; all of it for a share of 1 or more."""
+    kept = [frames[: max(2, round(min(share, 1.0) * len(frames)))] for frames in side.nvt]
+    return replace(side, nvt=kept)
+
+
+def at_temperature(side: Side, temperature: float) -> list[np.ndarray]:
+    """Potential energies of every run at another temperature, equilibration cut off."""
+    result = []
+    for frames in side.trajectory.segments(NVT, temperature):
+        energies = side.trajectory.epot[frames].astype(np.float64)
+        result.append(energies[equilibration(energies) :])
+    return result
 
 
 def check_belongs(path: Path, trajectory: Trajectory, molecule: Molecule) -> None:
@@ -143,13 +217,14 @@ def check_belongs(path: Path, trajectory: Trajectory, molecule: Molecule) -> Non
             f"{path} was made from another preparation of {molecule.name}: "
             "delete it and run its stage again."
         )
-    if not np.isfinite(trajectory.etot).all():
+    if trajectory.has_velocities and not np.isfinite(trajectory.etot).all():
         raise ArtifactError(
             f"{path} holds total energies that are not finite: delete it and run its stage again."
         )
 
 
-def _recorded(path: Path, trajectory: Trajectory, key: str) -> Any:
+def recorded(path: Path, trajectory: Trajectory, key: str) -> Any:
+    """An entry of a trajectory's record; ArtifactError where it is not there."""
     try:
         return trajectory.record[key]
     except KeyError:
@@ -159,16 +234,32 @@ def _recorded(path: Path, trajectory: Trajectory, key: str) -> Any:
         ) from None
 
 
-def _check_length(side: Side) -> None:
-    n_frames = sum(len(frames) for frames in side.nvt)
-    if n_frames < MIN_NVT_FRAMES:
+def _check_same(
+    files: Files, baseline: Trajectory, candidate: Trajectory, key: str, words: str, setting: str
+) -> None:
+    ours, theirs = candidate.record.get(key), baseline.record.get(key)
+    if ours != theirs:
         raise ArtifactError(
-            f"{side.path} is too short to be scored: {n_frames} constant-temperature frames, "
-            f"{MIN_NVT_FRAMES} are needed; lengthen md.length_ns or hybrid.length_ps."
+            f"{files.candidate} was run with a {words} of {ours} and {files.baseline} with one of "
+            f"{theirs}: run both with the same {setting}."
         )
-    shortest = min((len(frames) for frames in side.nve), default=MIN_WINDOW_FRAMES)
+
+
+def _check_length(side: Side) -> None:
+    n_frames = sum(side.lengths)
+    if n_frames < MIN_NVT_FRAMES or max(side.lengths) < 2:
+        raise ArtifactError(
+            f"{side.path} is too short to be scored: {n_frames} constant-temperature frames at "
+            f"{side.temperature:g} K, {MIN_NVT_FRAMES} are needed; lengthen md.length_ns or "
+            "hybrid.length_ps."
+        )
+    shortest = min(map(len, _windows(side)), default=MIN_WINDOW_FRAMES)
     if shortest < MIN_WINDOW_FRAMES:
         raise ArtifactError(
             f"{side.path} has an NVE window of {shortest} frames, {MIN_WINDOW_FRAMES} are needed: "
             "lengthen md.nve_window_ps or hybrid.nve_window_ps."
         )
+
+
+def _windows(side: Side) -> Sequence[np.ndarray]:
+    return [*side.nve, *side.rescaled]

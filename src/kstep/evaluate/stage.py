@@ -2,35 +2,37 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from kstep.artifacts import hash_config, hash_file, write_json, write_npz
-from kstep.config import Config
+from kstep.config import Config, EvalConfig
 from kstep.errors import ArtifactError
-from kstep.evaluate.acceptance import ACCEPTANCE_VERSION, overall, verdict
-from kstep.evaluate.basin import time_to_basin
-from kstep.evaluate.cost import cost, load_timing
-from kstep.evaluate.energy import energy_conservation
-from kstep.evaluate.metrics import (
-    SIDES,
-    EnergyMetrics,
-    Metrics,
-    MoleculeMetrics,
-    Pair,
-    load_metrics,
-)
-from kstep.evaluate.sides import Files, files_of, load_sides
-from kstep.evaluate.structure import Sample, compare_structures
-from kstep.evaluate.temperature import compare_temperatures
+from kstep.evaluate.acceptance import ACCEPTANCE_VERSION, overall
+from kstep.evaluate.metrics import Metrics, MoleculeMetrics, Pair, load_metrics
+from kstep.evaluate.scoring import Curves, score
+from kstep.evaluate.sides import files_of
 from kstep.molecule import Molecule
-from kstep.progress import progress
+from kstep.parallel import Report, run_parallel
 
 CURVES_SCHEMA = "kstep.curves"
-CURVES_VERSION = 1
+CURVES_VERSION = 2
 
-Curves = dict[str, np.ndarray]
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What scoring one molecule gave, fit to be sent from one process to another.
+
+    Attributes:
+        metrics: its metrics as JSON: generic pydantic classes cannot be pickled.
+        records: of both trajectories, by side.
+        curves: for the figures.
+    """
+
+    metrics: str
+    records: dict[str, dict[str, object]]
+    curves: Curves
 
 
 def run(config: Config, molecules: Sequence[Molecule]) -> Path:
@@ -54,37 +56,45 @@ def run(config: Config, molecules: Sequence[Molecule]) -> Path:
     }
     if _is_current(target, config, sources, missing):
         return target
-    results: list[MoleculeMetrics] = []
-    provenance: dict[str, Pair[dict[str, object]]] = {}
-    curves: Curves = {}
-    failure: ArtifactError | None = None
-    with progress("eval", float(len(scored)), "molecules") as bar:
-        for molecule in scored:
-            try:
-                metrics, records, own = score(config, molecule)
-            except ArtifactError as error:
-                print(f"{molecule.name} is not scored: {error}", file=sys.stderr)
-                missing.append(molecule.name)
-                failure = error
-                continue
-            results.append(metrics)
-            provenance[molecule.name] = records
-            curves |= {f"{molecule.name}/{key}": array for key, array in own.items()}
-            bar.update(1)
-    if failure is not None and not results:
-        raise failure
+    outcomes = run_parallel(
+        {molecule.name: partial(_score, config, molecule) for molecule in scored},
+        config.eval.workers,
+        f"eval ({len(scored)} molecules)",
+        [1.0] * len(scored),
+        "molecules",
+    )
+    results: dict[str, Scored] = {}
+    for name, found in outcomes.items():
+        if isinstance(found, ArtifactError):
+            print(f"{name} is not scored: {found}", file=sys.stderr)
+            missing.append(name)
+        else:
+            results[name] = found
+    if not results:
+        raise next(error for error in outcomes.values() if isinstance(error, ArtifactError))
     curves_path = curves_of(target)
+    curves = {
+        f"{name}/{key}": array
+        for name, result in results.items()
+        for key, array in result.curves.items()
+    }
     write_npz(curves_path, curves, _curves_record(config))
-    outcome, sentence = overall(results)
+    molecule_metrics = [
+        MoleculeMetrics.model_validate_json(result.metrics) for result in results.values()
+    ]
+    outcome, sentence = overall(molecule_metrics)
     report = Metrics(
         acceptance_version=ACCEPTANCE_VERSION,
-        config_hash=hash_config(config.eval),
-        config={"eval": config.eval.model_dump(mode="json")},
+        config_hash=hash_config(_judging(config)),
+        config={"eval": _judging(config).model_dump(mode="json")},
         source_hashes=sources,
         curves_hash=hash_file(curves_path),
-        provenance=provenance,
+        provenance={
+            name: Pair[dict[str, object]].model_validate(result.records)
+            for name, result in results.items()
+        },
         missing=missing,
-        molecules=results,
+        molecules=molecule_metrics,
         outcome=outcome,
         sentence=sentence,
     )
@@ -98,42 +108,20 @@ def curves_of(metrics: Path) -> Path:
     return metrics.with_name("curves.npz")
 
 
-def score(
-    config: Config, molecule: Molecule
-) -> tuple[MoleculeMetrics, Pair[dict[str, object]], Curves]:
-    """Everything measured on one molecule, the records of its trajectories, and its curves."""
-    files = files_of(config, molecule.name)
-    baseline, hybrid, temperature_K = load_sides(files, molecule)
-    sides = (baseline, hybrid)
-    curves: Curves = {}
-    energies: list[EnergyMetrics] = []
-    for name, side in zip(SIDES, sides, strict=True):
-        found, traces = energy_conservation(config.eval, side.trajectory)
-        energies.append(found)
-        curves |= {f"energy/{name}/{key}": array for key, array in traces.items()}
-    energy = Pair[EnergyMetrics](baseline=energies[0], hybrid=energies[1])
-    temperature, histograms = compare_temperatures(molecule, baseline, hybrid, temperature_K)
-    samples = [Sample(s.trajectory.pos[s.nvt_frames], s.nvt_breaks, s.nvt_ps) for s in sides]
-    structure, distributions = compare_structures(config.eval, molecule, *samples)
-    timing = load_timing(files.timing) if files.timing.is_file() else None
-    record = hybrid.trajectory.record
-    metrics = MoleculeMetrics(
-        name=molecule.name,
-        smiles=molecule.smiles,
-        n_atoms=molecule.n_atoms,
-        k_steps=int(record["k_steps"]),
-        corrector=str(record["corrector"]),
-        dt_ps=float(record["dt_ps"]),
-        sampling=Pair(baseline=baseline.sampling, hybrid=hybrid.sampling),
-        energy=energy,
-        temperature=temperature,
-        structure=structure,
-        cost=None if timing is None else cost(files.hybrid, record, timing),
-        basin=None if timing is None else time_to_basin(config.eval, molecule, files, timing),
-        verdict=verdict(config.eval, energy, temperature, structure),
-    )
-    records = Pair[dict[str, object]](baseline=baseline.trajectory.record, hybrid=record)
-    return metrics, records, curves | histograms | distributions
+def _score(config: Config, molecule: Molecule, report: Report) -> Scored | ArtifactError:
+    """One molecule; an error is returned, so that it does not stop the others."""
+    try:
+        metrics, records, curves = score(config.eval, molecule, files_of(config, molecule.name))
+        return Scored(metrics.model_dump_json(), records.model_dump(), curves)
+    except ArtifactError as error:
+        return error
+    finally:
+        report(1.0)
+
+
+def _judging(config: Config) -> EvalConfig:
+    """The settings without the number of processes, which changes no result."""
+    return config.eval.model_copy(update={"workers": 0})
 
 
 def _sort_out(config: Config, molecules: Sequence[Molecule]) -> tuple[list[Molecule], list[str]]:
@@ -141,8 +129,8 @@ def _sort_out(config: Config, molecules: Sequence[Molecule]) -> tuple[list[Molec
     complete: list[Molecule] = []
     missing: list[str] = []
     for molecule in sorted(molecules, key=lambda one: one.name):
-        files: Files = files_of(config, molecule.name)
-        absent = [path for path in (files.baseline, files.hybrid) if not path.is_file()]
+        files = files_of(config, molecule.name)
+        absent = [path for path in (files.baseline, files.candidate) if not path.is_file()]
         if absent:
             missing.append(molecule.name)
             print(
@@ -170,7 +158,7 @@ def _is_current(target: Path, config: Config, sources: dict[str, str], missing: 
         return False
     return (
         (found.acceptance_version, found.config_hash)
-        == (ACCEPTANCE_VERSION, hash_config(config.eval))
+        == (ACCEPTANCE_VERSION, hash_config(_judging(config)))
         and (found.source_hashes, found.missing) == (sources, missing)
         and found.curves_hash == hash_file(curves_of(target))
     )
@@ -180,5 +168,5 @@ def _curves_record(config: Config) -> dict[str, object]:
     return {
         "schema": CURVES_SCHEMA,
         "schema_version": CURVES_VERSION,
-        "config_hash": hash_config(config.eval),
+        "config_hash": hash_config(_judging(config)),
     }

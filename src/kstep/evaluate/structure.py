@@ -1,4 +1,4 @@
-"""Distributions of bonds, angles, dihedrals and heavy-atom distances, hybrid against baseline.
+"""Distributions of bonds, angles, dihedrals and distances, candidate against baseline.
 
 A radial distribution of an isolated molecule has no bulk density to be relative to. What is
 given instead is the intramolecular pair density: pairs found between r and r + dr, per pair of
@@ -11,126 +11,272 @@ import numpy as np
 from jaxtyping import Float
 
 from kstep.config import EvalConfig
+from kstep.evaluate.checks import STRUCTURE, Measured
 from kstep.evaluate.coordinates import (
     CoordinateClass,
-    as_mdtraj,
+    all_pairs,
     coordinate_classes,
     heavy_pair_classes,
-    values,
 )
-from kstep.evaluate.divergence import BLOCKS, jensen_shannon, kullback_leibler, noise_floor
-from kstep.evaluate.metrics import Divergence, Pair, StructureMetrics
-from kstep.evaluate.wells import rarest_difference
+from kstep.evaluate.divergence import jensen_shannon, kullback_leibler
+from kstep.evaluate.metrics import SIDES, Divergence, Pair, StructureMetrics, TorsionState
+from kstep.evaluate.observed import Observed, observe
+from kstep.evaluate.sides import Side
+from kstep.evaluate.statistics import (
+    Uncertain,
+    block_means,
+    bootstrap,
+    difference,
+    resample,
+)
+from kstep.evaluate.torsions import compare_torsions
 from kstep.molecule import Molecule
+from kstep.units import BOLTZMANN
 
 Curves = dict[str, np.ndarray]
+DISTANCES = ("distance", "all distances")
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
-    """Constant-temperature positions of one side.
+class Histograms:
+    """Common bins of both sides and the share of every block of frames in them.
 
     Attributes:
-        positions: nm [T, N, 3], in order of time.
-        breaks: where a new segment begins, frames from the start.
-        length_ps: the simulated time they stand for, ps.
+        edges: bin edges, nm or degrees.
+        blocks: shares by block of each side [B, bins + 1]; the last bin is all beyond the edges.
+        values: number of values behind each side.
     """
 
-    positions: Float[np.ndarray, "T N 3"]
-    breaks: list[int]
-    length_ps: float
+    edges: Float[np.ndarray, " edges"]
+    blocks: list[Float[np.ndarray, "_ bins"]]
+    values: list[int]
+
+    @property
+    def counts(self) -> list[Float[np.ndarray, " bins"]]:
+        """Values in every bin, per side."""
+        return [b.mean(axis=0) * n for b, n in zip(self.blocks, self.values, strict=True)]
 
 
 def compare_structures(
-    config: EvalConfig, molecule: Molecule, baseline: Sample, hybrid: Sample
-) -> tuple[StructureMetrics, Curves]:
-    """Divergences of all coordinate classes, and their histograms for the figures.
+    config: EvalConfig, molecule: Molecule, baseline: Side, candidate: Side
+) -> tuple[StructureMetrics, Curves, list[Measured]]:
+    """Divergences of all coordinate classes, their histograms, and what is to be judged.
 
-    Curves are named `<kind>/<label>/{edges,baseline,hybrid}`: bin edges (nm or degrees) and
-    densities (1/nm, 1/degree; nm⁻³ for distances).
+    Curves: `<kind>/<label>/{edges,baseline,candidate}` (densities: 1/nm, 1/degree, nm⁻³ for
+    distances), and `fes/<label>/...` of dihedrals.
     """
-    samples = (baseline, hybrid)
-    frames = [as_mdtraj(molecule, sample.positions) for sample in samples]
+    sides = (baseline, candidate)
     divergences: list[Divergence] = []
+    torsions: list[TorsionState] = []
     curves: Curves = {}
-    for coordinates in [*coordinate_classes(molecule), *heavy_pair_classes(molecule)]:
-        found = [values(side, coordinates) for side in frames]
-        divergence, histograms = _compare(config, coordinates, samples, found)
+    measured: list[Measured] = []
+    classes = [*coordinate_classes(molecule), *heavy_pair_classes(molecule), all_pairs(molecule)]
+    for coordinates in classes:
+        observed = [observe(molecule, side, coordinates) for side in sides]
+        histograms = bin_both(config, coordinates, observed)
+        divergence, checks = _compare(config, coordinates, observed, histograms, candidate.nvt_ps)
         divergences.append(divergence)
+        measured += checks
         prefix = f"{coordinates.kind}/{coordinates.label}"
-        curves |= {f"{prefix}/{name}": array for name, array in histograms.items()}
+        density = pair_density if coordinates.kind in DISTANCES else line_density
+        curves[f"{prefix}/edges"] = histograms.edges
+        for name, counts in zip(SIDES, histograms.counts, strict=True):
+            curves[f"{prefix}/{name}"] = density(counts, histograms.edges)
+        if coordinates.kind == "dihedral":
+            states, checks = compare_torsions(config, coordinates.label, observed, histograms.edges)
+            torsions += states
+            measured += checks
+            curves |= _free_energies(config, coordinates.label, histograms, candidate.temperature)
     divergences.sort(key=lambda divergence: -divergence.excess)
     metrics = StructureMetrics(
-        coordinates=divergences, fixed_bonds=len(molecule.constraints), blocks=BLOCKS
+        coordinates=divergences, torsions=torsions, fixed_bonds=len(molecule.constraints)
     )
-    return metrics, curves
+    return metrics, curves, measured
+
+
+def bin_both(
+    config: EvalConfig, coordinates: CoordinateClass, observed: list[Observed]
+) -> Histograms:
+    """Histograms of both sides by block, in common bins."""
+    low = min(float(one.values.min()) for one in observed)
+    high = max(float(one.values.max()) for one in observed)
+    edges = bin_edges(config, coordinates.kind, low, high)
+    return Histograms(
+        edges=edges,
+        blocks=[block_shares(one, edges) for one in observed],
+        values=[one.values.size for one in observed],
+    )
 
 
 def _compare(
     config: EvalConfig,
     coordinates: CoordinateClass,
-    samples: tuple[Sample, Sample],
-    found: list[Float[np.ndarray, "_ members"]],
-) -> tuple[Divergence, Curves]:
-    baseline, hybrid = found
-    edges = bin_edges(config, coordinates.kind, baseline, hybrid)
-    blocks = np.stack([counts(block, edges) for block in np.array_split(baseline, BLOCKS)])
-    baseline_counts, hybrid_counts = blocks.sum(axis=0), counts(hybrid, edges)
-    js = jensen_shannon(baseline_counts, hybrid_counts)
-    noise, noise_95 = noise_floor(blocks, *(sample.length_ps for sample in samples))
-    circular = coordinates.kind == "dihedral"
-    crossed = (
-        rarest_difference(
-            np.split(baseline, samples[0].breaks), np.split(hybrid, samples[1].breaks), edges
+    observed: list[Observed],
+    histograms: Histograms,
+    sampled_ps: float,
+) -> tuple[Divergence, list[Measured]]:
+    excess, noise = divergence_excess(config, histograms)
+    counts = histograms.counts
+    what = f"{coordinates.kind} {coordinates.label}"
+    found = [
+        Measured(
+            STRUCTURE, f"divergence of {what}", "nats", excess, config.max_divergence, True,
+            sampled_ps,
         )
-        if circular
-        else None
-    )
+    ]  # fmt: skip
+    shift = width = stiffness = None
+    elastic = coordinates.kind in ("bond", "angle")
+    if elastic:
+        shift, width, stiffness = _moments(config, observed)
+        for word, unit, number, margin in (
+            ("mean", "widths", shift, config.max_mean_shift),
+            ("width", "", width, config.max_width_error),
+            ("effective frequency", "", stiffness, config.max_stiffness_error),
+        ):
+            if number is not None:
+                label = f"{word} of {what}"
+                found.append(Measured(STRUCTURE, label, unit, number, margin, True, sampled_ps))
+    circular = coordinates.kind == "dihedral"
+    means = [float(one.values.mean(dtype=np.float64)) for one in observed]
+    widths = [float(one.values.std(dtype=np.float64)) for one in observed]
+    js = float(jensen_shannon(*counts))
     divergence = Divergence(
         label=coordinates.label,
         kind=coordinates.kind,
         members=len(coordinates.members),
-        mean=None
-        if circular
-        else Pair[float](baseline=float(baseline.mean()), hybrid=float(hybrid.mean())),
-        kl=kullback_leibler(baseline_counts, hybrid_counts),
+        mean=None if circular else Pair[float](baseline=means[0], candidate=means[1]),
+        width=Pair[float](baseline=widths[0], candidate=widths[1]) if elastic else None,
+        mean_shift=None if shift is None else shift.estimate(),
+        width_error=None if width is None else width.estimate(),
+        stiffness_error=None if stiffness is None else stiffness.estimate(),
+        kl=float(kullback_leibler(*counts)),
         js=js,
-        noise=noise,
-        noise_95=noise_95,
-        excess=js - noise,
-        crossings=None if crossed is None else Pair(baseline=crossed[0], hybrid=crossed[1]),
+        noise=float(noise.mean()),
+        noise_95=float(np.quantile(noise, 0.95)),
+        excess=excess.value,
+        blocks=len(histograms.blocks[0]),
     )
-    density = pair_density if coordinates.kind == "distance" else line_density
-    return divergence, {
-        "edges": edges,
-        "baseline": density(baseline_counts, edges),
-        "hybrid": density(hybrid_counts, edges),
-    }
+    return divergence, found
 
 
-def bin_edges(
-    config: EvalConfig,
-    kind: str,
-    baseline: Float[np.ndarray, "T1 members"],
-    hybrid: Float[np.ndarray, "T2 members"],
-) -> Float[np.ndarray, " edges"]:
+def divergence_excess(
+    config: EvalConfig, histograms: Histograms
+) -> tuple[Uncertain, Float[np.ndarray, " draws"]]:
+    """JS beyond its mean by chance, and draws of what chance gives, nats.
+
+    By chance: pairs of samples of the baseline's blocks, as long as the two sides are.
+    """
+    (baseline, candidate), (n_baseline, n_candidate) = histograms.blocks, histograms.values
+    size = max(1, round(len(baseline) * n_candidate / n_baseline))
+    seeds = [4 * config.seed + part for part in range(4)]
+    noise = jensen_shannon(
+        resample(baseline, config.bootstrap, seeds[0]) * n_baseline,
+        resample(baseline, config.bootstrap, seeds[1], size) * n_candidate,
+    )
+    scatter = jensen_shannon(
+        resample(baseline, config.bootstrap, seeds[2]) * n_baseline,
+        resample(candidate, config.bootstrap, seeds[3]) * n_candidate,
+    )
+    js = float(jensen_shannon(*histograms.counts))
+    dof = float(max(1, min(len(baseline), len(candidate)) - 1))
+    error = float(scatter.std()) if min(len(baseline), len(candidate)) > 1 else np.inf
+    return Uncertain(js - float(noise.mean()), error, dof), noise
+
+
+def _moments(
+    config: EvalConfig, observed: list[Observed]
+) -> tuple[Uncertain, Uncertain, Uncertain | None]:
+    """Shift of the mean in widths, and relative errors of width and effective frequency."""
+    means, widths, stiffnesses = [], [], []
+    scale = float(observed[0].values.std(dtype=np.float64))
+    centre = float(observed[0].values.mean(dtype=np.float64))
+    for seed, one in enumerate(observed):
+        scaled = [(run.astype(np.float64) - centre) / scale for run in one.runs]
+        columns = [[run.mean(axis=1), (run**2).mean(axis=1)] for run in scaled]
+        if one.rates is not None:
+            for column, rate in zip(columns, one.rates, strict=True):
+                column.append((rate**2).mean(axis=1, dtype=np.float64))
+        blocks = block_means([np.stack(c, axis=1) for c in columns], one.block_frames)
+        found = bootstrap(blocks, _width_and_frequency, config.bootstrap, config.seed + seed)
+        means.append(found[0])
+        widths.append(found[1])
+        stiffnesses.append(found[2] if one.rates is not None else None)
+    stiffness = None
+    if stiffnesses[0] is not None and stiffnesses[1] is not None:
+        stiffness = _of_logarithms(stiffnesses[1], stiffnesses[0])
+    return difference(means[1], means[0]), _of_logarithms(widths[1], widths[0]), stiffness
+
+
+def _width_and_frequency(average: np.ndarray) -> np.ndarray:
+    """Mean, ln width and, with rates, ln effective frequency from averages of q, q², q̇²."""
+    variance = average[..., 1] - average[..., 0] ** 2
+    columns = [average[..., 0], 0.5 * np.log(variance)]
+    if average.shape[-1] > 2:
+        columns.append(0.5 * np.log(average[..., 2] / variance))
+    return np.stack(columns, axis=-1)
+
+
+def _of_logarithms(number: Uncertain, reference: Uncertain) -> Uncertain:
+    """Ratio - 1 of two numbers given as logarithms."""
+    log = difference(number, reference)
+    ratio = float(np.exp(log.value))
+    return Uncertain(ratio - 1.0, ratio * log.error, log.dof)
+
+
+def _free_energies(
+    config: EvalConfig, label: str, histograms: Histograms, temperature: float
+) -> Curves:
+    """Free-energy profile of a dihedral, kJ/mol from its minimum, with standard errors."""
+    curves: Curves = {}
+    prefix = f"fes/{label}"
+    edges = histograms.edges
+    curves[f"{prefix}/angle"] = (edges[1:] + edges[:-1]) / 2.0
+    for seed, (name, blocks) in enumerate(zip(SIDES, histograms.blocks, strict=True)):
+        shares = blocks.mean(axis=0)[:-1]
+        draws = resample(blocks, config.bootstrap, config.seed + seed)[:, :-1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            profile = -BOLTZMANN * temperature * np.log(shares)
+            # To first order; a bin that hardly any block visits has an error of its own size.
+            error = BOLTZMANN * temperature * draws.std(axis=0) / shares
+        visited = shares > 0.0
+        curves[f"{prefix}/{name}"] = np.where(visited, profile - profile[visited].min(), np.nan)
+        curves[f"{prefix}/{name}_error"] = np.where(visited, error, np.nan)
+    return curves
+
+
+def bin_edges(config: EvalConfig, kind: str, low: float, high: float) -> Float[np.ndarray, " _"]:
     """Common bin edges: the whole circle or range, or multiples of the width that hold all."""
     if kind == "dihedral":
         return np.linspace(-180.0, 180.0, max(2, round(360.0 / config.dihedral_bin_deg)) + 1)
-    if kind == "distance":
+    if kind in DISTANCES:
         return config.bin_nm * np.arange(round(config.rdf_max_nm / config.bin_nm) + 1)
     width = config.bond_bin_nm if kind == "bond" else config.angle_bin_deg
-    low = np.floor(min(baseline.min(), hybrid.min()) / width)
-    high = np.floor(max(baseline.max(), hybrid.max()) / width) + 1.0
-    return np.asarray(width * np.arange(low, high + 1.0))
+    return np.asarray(width * np.arange(np.floor(low / width), np.floor(high / width) + 2.0))
 
 
-def counts(
-    sample: Float[np.ndarray, "T members"], edges: Float[np.ndarray, " edges"]
-) -> Float[np.ndarray, " bins"]:
-    """Values in each bin, and beyond the last edge in one more bin, so that none is lost."""
-    inside, _ = np.histogram(sample, bins=edges)
-    return np.append(inside, sample.size - inside.sum()).astype(np.float64)
+def block_shares(
+    observed: Observed, edges: Float[np.ndarray, " edges"]
+) -> Float[np.ndarray, "B bins"]:
+    """Share of the values of every block in each bin; beyond the edges in one more bin."""
+    n_bins = len(edges)
+    per_frame = [_frame_counts(run, edges) for run in observed.runs]
+    members = observed.values.shape[1]
+    return block_means([counts / members for counts in per_frame], observed.block_frames).reshape(
+        -1, n_bins
+    )
+
+
+def _frame_counts(
+    run: Float[np.ndarray, "T members"], edges: Float[np.ndarray, " edges"]
+) -> Float[np.ndarray, "T bins"]:
+    """Values of every frame in each bin; the last bin takes what lies beyond the edges."""
+    n_bins = len(edges)
+    place = (run - edges[0]) / (edges[1] - edges[0])
+    # As in any histogram the last edge belongs to the last bin: 180° is on the circle.
+    index = np.where(run == edges[-1], n_bins - 2, np.floor(place)).astype(np.int64)
+    index = np.where((index < 0) | (index > n_bins - 1), n_bins - 1, index)
+    flat = index + n_bins * np.arange(len(run))[:, None]
+    return np.bincount(flat.ravel(), minlength=n_bins * len(run)).reshape(-1, n_bins).astype(float)
 
 
 def line_density(

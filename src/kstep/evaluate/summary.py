@@ -6,17 +6,7 @@ from kstep.evaluate.metrics import Estimate, Metrics, MoleculeMetrics
 
 HEADINGS = (
     ("", "", "calls", "clock", "drift, J/mol/ps/atom", "T, K", "worst", "jumps", ""),
-    (
-        "molecule",
-        "k",
-        "saved",
-        "gain",
-        "base / hybrid",
-        "base / hybrid",
-        "JS",
-        "refused",
-        "verdict",
-    ),
+    ("molecule", "k", "saved", "gain", "base / own", "base / own", "JS", "refused", "verdict"),
 )
 NAME_WIDTH = 20
 
@@ -46,16 +36,18 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 def _row(molecule: MoleculeMetrics) -> tuple[str, ...]:
     name = molecule.name
     short = name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 1] + "…"
-    cost, temperature = molecule.cost, molecule.temperature.mean_K
+    cost, energy = molecule.cost, molecule.energy
+    temperature = None if molecule.temperature is None else molecule.temperature.mean_K
     coordinates = molecule.structure.coordinates
-    energy = molecule.energy
     return (
         short,
-        str(molecule.k_steps),
-        "–" if cost is None else f"{cost.counted_saving:.1f}×",
+        "–" if molecule.k_steps is None else str(molecule.k_steps),
+        "–" if cost is None else f"{cost.shown_saving:.1f}×",
         "–" if cost is None else f"{cost.wall_ratio:.2g}×",
-        f"{_joules(energy.baseline.size)} / {_joules(energy.hybrid.size)}",
-        f"{temperature.baseline.value:.0f} / {temperature.hybrid.value:.0f}",
+        f"{_joules(energy.baseline.size)} / {_joules(energy.candidate.size)}",
+        "–"
+        if temperature is None
+        else f"{temperature.baseline.value:.0f} / {temperature.candidate.value:.0f}",
         f"{coordinates[0].excess:.3f}" if coordinates else "–",
         "–" if cost is None else f"{cost.rejected_share:.1%}",
         molecule.verdict.outcome.value,

@@ -40,7 +40,12 @@ def search_basins(run: HybridRun, target: Path) -> None:
     for side, search in (("hybrid", _hybrid_search), ("baseline", _baseline_search)):
         found = search(run, starts)
         trajectory = join_segments(
-            found, [NVT] * len(found), run.molecule, run.config.md.dt_ps, record
+            found,
+            [NVT] * len(found),
+            [run.config.hybrid.temperatures[0]] * len(found),
+            run.molecule,
+            run.config.md.dt_ps,
+            record,
         )
         minima = [run.sampler.quench(frame) for frame in trajectory.pos]
         trajectory.save(
@@ -55,7 +60,7 @@ def search_basins(run: HybridRun, target: Path) -> None:
 
 def _randomised_starts(run: HybridRun) -> Starts:
     """States from hot dynamics, with velocities at the run's own temperature."""
-    basin, temperature = run.config.hybrid.basin, run.config.hybrid.temperature_K
+    basin, temperature = run.config.hybrid.basin, run.config.hybrid.temperatures[0]
     hot_steps = round(basin.randomise_ps / run.config.md.dt_ps)
     x, v = run.sampler.equilibrate(run.molecule.positions, basin.randomise_K, run.seed(10))
     frames = run.sampler.sample(
@@ -74,7 +79,7 @@ def _hybrid_search(run: HybridRun, starts: Starts) -> Segments:
     block = propagate(
         macro_step,
         state,
-        thermostat_of(run, macro_step, 13),
+        thermostat_of(run, macro_step, run.config.hybrid.temperatures[0], 13),
         n_frames * save_every,
         save_every,
         lambda _: None,
@@ -89,7 +94,7 @@ def _baseline_search(run: HybridRun, starts: Starts) -> Segments:
     result: Segments = []
     for index, (x, v) in enumerate(starts):
         seed = run.seed(14, index)
-        frames = run.sampler.sample(x, v, hybrid.temperature_K, seed, steps, every)
+        frames = run.sampler.sample(x, v, hybrid.temperatures[0], seed, steps, every)
         result.append(
             {"pos": frames.pos, "vel": frames.vel, "epot": frames.epot, "steps": frames.steps}
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from kstep.config import HybridConfig
 from kstep.errors import ArtifactError
@@ -16,7 +17,8 @@ from kstep.hybrid.guard import energy_is_kept, landing_is_sane
 from kstep.hybrid.state import Jump, PhaseState, Replicas
 from kstep.md.dynamics import TrueDynamics, TrueState
 
-Ensemble = Literal["nvt", "nve"]
+Ensemble = Literal["nvt", "nve", "nve_rescaled"]
+"""With a thermostat; at the map's own energy; at constant energy by rescaling velocities."""
 
 
 @dataclass
@@ -43,6 +45,22 @@ class Accounts:
         start = time.perf_counter()
         yield
         self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """What the bare map makes of a state, and whether it may stand.
+
+    Attributes:
+        state: where jump, conservation, constraints and corrector lead; the state it came from
+            where the landing was not sane and no force was spent.
+        error: change of the total energy, kJ/mol [R].
+        accepted: whether the guard lets it through [R].
+    """
+
+    state: PhaseState
+    error: Float[np.ndarray, " R"]
+    accepted: Bool[np.ndarray, " R"]
 
 
 class MacroStep:
@@ -77,8 +95,8 @@ class MacroStep:
         self._dynamics = dynamics
         self._config = config
         self._masses = dynamics.masses
-        by_ensemble = {"nvt": config.energy_rescale, "nve": config.nve_energy_rescale}
-        self._rescale = by_ensemble[ensemble]
+        rescaled = {"nvt": config.energy_rescale, "nve": False, "nve_rescaled": True}
+        self._rescale = rescaled[ensemble]
         steps_in_jump = jump.k_steps + (0.5 if jump.landing == "half_step" else 0.0)
         self._jump_duration = steps_in_jump * dynamics.dt_ps
         self.base_steps = self.base_steps_of(jump, config)
@@ -99,8 +117,8 @@ class MacroStep:
             states.append(TrueState(positions, velocities, forces, epot))
         return _stack(states, np.zeros(len(states)))
 
-    def __call__(self, state: PhaseState) -> PhaseState:
-        """Advance every replica; a jump that fails the guard is replaced by true MD."""
+    def attempt(self, state: PhaseState) -> Attempt:
+        """The bare map (jump, conservation, constraints, corrector) and the guard's opinion."""
         config, accounts = self._config, self.accounts
         with accounts.timing("jump"):
             x, v = self._jump(state.x, state.v, state.forces)
@@ -125,6 +143,13 @@ class MacroStep:
             corrected = replace(corrected, v=v)
             error = corrected.etot(self._masses) - state.etot(self._masses)
             accepted = sane & energy_is_kept(config.guard, error, state.debt + error)
+        return Attempt(corrected, error, accepted)
+
+    def __call__(self, state: PhaseState) -> PhaseState:
+        """Advance every replica; a jump that fails the guard is replaced by true MD."""
+        accounts, attempt = self.accounts, self.attempt(state)
+        corrected, accepted, error = attempt.state, attempt.accepted, attempt.error
+        with accounts.timing("conservation"):
             if self._rescale:
                 wanted = state.etot(self._masses)
                 corrected = replace(corrected, v=rescale_to_energy(corrected, wanted, self._masses))

@@ -9,7 +9,7 @@ import torch
 
 from kstep import __version__
 from kstep.artifacts import Record, hash_config, hash_file
-from kstep.config import Config, HybridConfig
+from kstep.config import Config, HybridConfig, MotionConfig
 from kstep.hybrid.blocks import BLOCK_SCHEMA
 from kstep.hybrid.correctors import CORRECTORS
 from kstep.hybrid.learned import load_learned_jump
@@ -20,6 +20,7 @@ from kstep.md.dynamics import TrueDynamics
 from kstep.md.integrators import recording_velocity_verlet
 from kstep.md.platforms import make_context, resolve_platform
 from kstep.md.sampling import Sampler
+from kstep.md.stage import sampling_settings
 from kstep.md.systems import load_system
 from kstep.molecule import Molecule
 from kstep.parallel import Report
@@ -55,14 +56,21 @@ class HybridRun:
         return int(np.random.SeedSequence(entropy).generate_state(1)[0] % (2**31 - 1)) + 1
 
 
-def run_hash(config: Config) -> str:
-    """Hash of all settings that shape a hybrid run (its number of processes does not)."""
-    return hash_config(_physical(config), config.md.model_copy(update={"workers": 0}))
+def run_hash(config: Config, *beside: str) -> str:
+    """Hash of all settings that shape a hybrid trajectory (its number of processes does not).
+
+    `beside` names settings of a file that lies beside the trajectory (`motion`, `map_samples`),
+    to be counted in.
+    """
+    counted_in = {name: getattr(config.hybrid, name) for name in beside}
+    own = _physical(config).model_copy(update=counted_in)
+    return hash_config(own, sampling_settings(config.md))
 
 
 def _physical(config: Config) -> HybridConfig:
-    """The hybrid settings without those that change no result of a molecule."""
-    return config.hybrid.model_copy(update={"workers": 0, "molecules": None})
+    """The hybrid settings without those that change nothing in a molecule's trajectory."""
+    none = {"workers": 0, "molecules": None, "motion": MotionConfig(), "map_samples": 0}
+    return config.hybrid.model_copy(update=none)
 
 
 def prepare(config: Config, molecule: Molecule, checkpoint: Path, report: Report) -> HybridRun:
@@ -83,7 +91,7 @@ def prepare(config: Config, molecule: Molecule, checkpoint: Path, report: Report
         "molecule": molecule.name,
         "fingerprint": molecule.fingerprint,
         "config_hash": run_hash(config),
-        "config": _physical(config).model_dump(mode="json"),
+        "config": _physical(config).model_dump(mode="json", exclude={"motion", "map_samples"}),
         "checkpoint_hash": hash_file(checkpoint),
         "k_steps": jump.k_steps,
         "landing": jump.landing,
@@ -92,7 +100,8 @@ def prepare(config: Config, molecule: Molecule, checkpoint: Path, report: Report
         "nonbonded_cutoff_nm": md.nonbonded_cutoff_nm,
         "platform": platform,
         "n_constraints": system.getNumConstraints(),
-        "temperature_K": config.hybrid.temperature_K,
+        "candidate": "hybrid",
+        "temperatures_K": list(config.hybrid.temperatures),
         "replicas": config.hybrid.replicas,
         "seed": config.hybrid.seed,
         "versions": {
@@ -113,13 +122,14 @@ def prepare(config: Config, molecule: Molecule, checkpoint: Path, report: Report
     )
 
 
-def thermostat_of(run: HybridRun, macro_step: MacroStep, *label: int) -> OrnsteinUhlenbeck:
-    """The configured thermostat for one macro-step, with noise of its own for the label."""
-    hybrid = run.config.hybrid
+def thermostat_of(
+    run: HybridRun, macro_step: MacroStep, temperature: float, *label: int
+) -> OrnsteinUhlenbeck:
+    """The thermostat of one macro-step at `temperature` (K), with noise of its own for a label."""
     return OrnsteinUhlenbeck(
         run.dynamics,
-        hybrid.temperature_K,
-        hybrid.friction_per_ps,
+        temperature,
+        run.config.hybrid.friction_per_ps,
         macro_step.duration,
         np.random.default_rng(run.seed(*label)),
     )

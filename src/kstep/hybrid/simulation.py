@@ -1,119 +1,95 @@
-"""The hybrid run of one molecule: NVT sampling, NVE windows, basin search."""
+"""The hybrid run of one molecule: its trajectory, its basin search, its motion, its map."""
 
-import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from kstep.artifacts import write_json
+from kstep.artifacts import Record, write_json
 from kstep.config import Config, HybridConfig
 from kstep.hybrid.basin import search_basins
-from kstep.hybrid.blocks import (
-    Block,
-    load_block,
-    propagate,
-    save_block,
-    segments,
-    total_accounts,
+from kstep.hybrid.batches import (
+    KINDS,
+    Batch,
+    StartingStates,
+    batches,
+    motion_batch,
+    propagate_batch,
 )
+from kstep.hybrid.blocks import Block, segments, total_accounts
 from kstep.hybrid.correctors import CORRECTORS
 from kstep.hybrid.export import write_dcd, write_pdb
-from kstep.hybrid.macrostep import Ensemble, MacroStep
-from kstep.hybrid.setup import HybridRun, prepare, thermostat_of
-from kstep.hybrid.state import PhaseState
+from kstep.hybrid.macrostep import MacroStep
+from kstep.hybrid.map_file import save_map
+from kstep.hybrid.outputs import outputs_of
+from kstep.hybrid.setup import HybridRun, prepare
 from kstep.md.assembly import join_segments
+from kstep.mechanics import kinetic_energy
 from kstep.molecule import Molecule
+from kstep.motion import Motion, motion_record
 from kstep.parallel import Report
-from kstep.trajectory import NVE, NVT, trajectory_record
+from kstep.trajectory import load_trajectory, trajectory_record
 
-DECORRELATION_PS = 5.0
-"""True Langevin dynamics between the starting states of replicas and windows."""
+COUNTS_COVER = (
+    "the NVT and NVE segments of the trajectory; not the motion windows, the basin search, the "
+    "map's measurement and the true dynamics that made the starting states"
+)
+"""What a record says of the counts in it."""
+
+Blocks = list[list[Block]]
 
 
 def simulate(
     config: Config, molecule: Molecule, checkpoint: Path, target: Path, report: Report
 ) -> Path:
-    """Run one molecule, or go on after its last finished block; returns the NPZ."""
+    """Do what is left of one molecule's run, from the last finished block; returns the NPZ."""
     run = prepare(config, molecule, checkpoint, report)
+    outputs, digest = outputs_of(config, target), run.record["checkpoint_hash"]
     partial = target.parent / ".partial" / molecule.name
-    hybrid = config.hybrid
-    starts = _starting_states(run, hybrid.replicas + hybrid.nve_windows)
-    nvt = _stretch(run, partial / "nvt", starts[: hybrid.replicas], hybrid.length_ps, NVT)
-    nve = _stretch(run, partial / "nve", starts[hybrid.replicas :], hybrid.nve_window_ps, NVE)
-    search_basins(run, target)
-    _save(run, nvt, nve, target)
+    starts = StartingStates(run)
+    if outputs.trajectory.is_finished(molecule, digest):
+        report(_trajectory_picoseconds(config.hybrid))
+    else:
+        plan = batches(config.hybrid)
+        blocks = [propagate_batch(run, partial, batch, starts) for batch in plan]
+        search_basins(run, target)
+        _save_trajectory(run, plan, blocks, target)
+    if not outputs.motion.is_finished(molecule, digest):
+        batch = motion_batch(config.hybrid)
+        own = {
+            "config_hash": outputs.motion.config_hash,
+            "motion": config.hybrid.motion.model_dump(mode="json"),
+        }
+        _save_motion(run, propagate_batch(run, partial, batch, starts), own, outputs.motion.path)
+    if not outputs.map.is_finished(molecule, digest):
+        own = {"config_hash": outputs.map.config_hash}
+        save_map(run, load_trajectory(target), own, outputs.map.path)
     shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
 def picoseconds(config: HybridConfig) -> float:
     """Simulated time of one molecule's run, all replicas together, as the bar counts it."""
+    return _trajectory_picoseconds(config) + motion_batch(config).picoseconds
+
+
+def _trajectory_picoseconds(config: HybridConfig) -> float:
     basins = config.basin.starts * config.basin.length_ps
-    return config.length_ps * config.replicas + config.nve_window_ps * config.nve_windows + basins
+    return sum(batch.picoseconds for batch in batches(config)) + basins
 
 
-def _starting_states(run: HybridRun, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(x, v) of independent equilibrium states, by true Langevin dynamics."""
-    temperature = run.config.hybrid.temperature_K
-    x, v = run.sampler.equilibrate(run.molecule.positions, temperature, run.seed(0))
-    every = round(DECORRELATION_PS / run.config.md.dt_ps)
-    frames = run.sampler.sample(x, v, temperature, run.seed(1), every * count, every)
-    return list(zip(frames.pos, frames.vel, strict=True))
-
-
-def _stretch(
-    run: HybridRun,
-    folder: Path,
-    starts: Sequence[tuple[np.ndarray, np.ndarray]],
-    length_ps: float,
-    kind: int,
-) -> list[Block]:
-    """All blocks of one ensemble; those already on disk are read, not run."""
-    if not starts or length_ps == 0:
-        return []
-    hybrid = run.config.hybrid
-    ensemble: Ensemble = "nvt" if kind == NVT else "nve"
-    macro_step = MacroStep(run.jump, run.dynamics, hybrid, len(starts), ensemble)
-    save_every = math.ceil(hybrid.save_interval_steps / macro_step.base_steps)
-    frame_ps = save_every * macro_step.duration
-    n_frames = max(1, round(length_ps / frame_ps))
-    per_block = max(1, round(hybrid.checkpoint_every_ps / frame_ps))
-    blocks: list[Block] = []
-    for index, first in enumerate(range(0, n_frames, per_block)):
-        path = folder / f"block_{index:05d}.npz"
-        block = load_block(path, run.record)
-        frames = min(per_block, n_frames - first)
-        if block is None:
-            start = blocks[-1].end if blocks else _start(macro_step, starts)
-            thermostat = thermostat_of(run, macro_step, 2, index) if kind == NVT else None
-            block = propagate(
-                macro_step, start, thermostat, frames * save_every, save_every, run.report
-            )
-            save_block(path, block, run.record)
-        else:
-            run.report(frames * frame_ps * len(starts))
-        blocks.append(block)
-    return blocks
-
-
-def _start(macro_step: MacroStep, starts: Sequence[tuple[np.ndarray, np.ndarray]]) -> PhaseState:
-    return macro_step.start(np.stack([x for x, _ in starts]), np.stack([v for _, v in starts]))
-
-
-def _save(run: HybridRun, nvt: Sequence[Block], nve: Sequence[Block], target: Path) -> None:
-    parts = [*(segments(nvt) if nvt else []), *(segments(nve) if nve else [])]
-    kinds = [NVT] * (len(parts) - _replicas(nve)) + [NVE] * _replicas(nve)
-    accounts, wall = total_accounts([*nvt, *nve])
+def _save_trajectory(run: HybridRun, plan: Sequence[Batch], blocks: Blocks, target: Path) -> None:
+    parts = [segments(own) for own in blocks]
+    accounts, wall = total_accounts([block for own in blocks for block in own])
     hybrid, dt_ps = run.config.hybrid, run.config.md.dt_ps
     corrector = CORRECTORS[hybrid.corrector]
     base_steps = MacroStep.base_steps_of(run.jump, hybrid)
-    # The force at the very start of each replica is part of the bill.
-    calls = int(accounts.calls[0]) + _replicas(nvt) + _replicas(nve)
+    # The force at the very start of each member is part of the bill.
+    calls = int(accounts.calls[0]) + sum(batch.members for batch in plan)
     steps = accounts.macro_steps * base_steps
     record = trajectory_record(
-        **{key: value for key, value in run.record.items() if "schema" not in key},
+        **_provenance(run),
         macro_steps=accounts.macro_steps,
         base_steps_per_macro_step=base_steps,
         force_calls=calls,
@@ -121,8 +97,16 @@ def _save(run: HybridRun, nvt: Sequence[Block], nve: Sequence[Block], target: Pa
         fallback_calls=accounts.fallback_calls,
         nominal_saving=base_steps / (corrector.calls + hybrid.projection_iterations),
         counted_saving=steps / calls,
+        counts_cover=COUNTS_COVER,
     )
-    trajectory = join_segments(parts, kinds, run.molecule, dt_ps, record)
+    trajectory = join_segments(
+        [segment for own in parts for segment in own],
+        [KINDS[batch.ensemble] for batch in plan for _ in range(batch.members)],
+        [batch.temperature for batch in plan for _ in range(batch.members)],
+        run.molecule,
+        dt_ps,
+        record,
+    )
     write_dcd(target.with_suffix(".dcd"), run.molecule, trajectory)
     write_pdb(target.with_suffix(".pdb"), run.molecule, trajectory)
     simulated = steps * dt_ps
@@ -141,5 +125,17 @@ def _save(run: HybridRun, nvt: Sequence[Block], nve: Sequence[Block], target: Pa
     trajectory.save(target)
 
 
-def _replicas(blocks: Sequence[Block]) -> int:
-    return blocks[0].pos.shape[1] if blocks else 0
+def _save_motion(run: HybridRun, blocks: list[Block], own: Record, path: Path) -> None:
+    windows = segments(blocks)
+    vel = np.stack([window["vel"] for window in windows])
+    epot = np.stack([window["epot"] for window in windows])
+    base_steps = MacroStep.base_steps_of(run.jump, run.config.hybrid)
+    spacing = base_steps * run.config.md.dt_ps
+    content = {**_provenance(run), "temperature_K": run.config.hybrid.temperatures[0], **own}
+    ekin = kinetic_energy(vel, run.molecule.masses)
+    Motion(vel.astype(np.float32), epot, ekin, spacing, motion_record(**content)).save(path)
+
+
+def _provenance(run: HybridRun) -> Record:
+    """The run's record without the schema, which is each file's own."""
+    return {key: value for key, value in run.record.items() if "schema" not in key}

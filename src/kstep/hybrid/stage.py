@@ -6,19 +6,19 @@ from pathlib import Path
 
 from kstep.artifacts import exclusive, hash_file
 from kstep.config import Config
-from kstep.errors import ArtifactError, ConfigError
-from kstep.hybrid.setup import run_hash
+from kstep.errors import ConfigError
+from kstep.hybrid.outputs import outputs_of
 from kstep.hybrid.simulation import picoseconds, simulate
 from kstep.molecule import Molecule
 from kstep.parallel import ns_per_day, run_parallel
-from kstep.trajectory import load_trajectory
 
 
 def run(config: Config, molecules: Sequence[Molecule], checkpoint: Path) -> list[Path]:
     """Run the hybrid for every molecule; returns `<paths.run>/hybrid/<name>.npz`.
 
-    `hybrid.molecules` restricts the run to the molecules named there. Finished molecules are
-    not run again; unfinished ones go on after their last block.
+    Beside each lie its motion, `<name>.motion.npz`, and the quality of its map,
+    `<name>.map.npz`. `hybrid.molecules` restricts the run to the molecules named there. Finished
+    files are not made again; unfinished molecules go on after their last block.
 
     Raises ConfigError for a name that was not prepared, ArtifactError for a checkpoint that
     does not fit or a finished run of another configuration, SimulationError when the true
@@ -26,11 +26,7 @@ def run(config: Config, molecules: Sequence[Molecule], checkpoint: Path) -> list
     """
     chosen = _choose(config, molecules)
     digest = hash_file(checkpoint)
-    if config.hybrid.temperature_K not in config.md.temperatures:
-        raise ConfigError(
-            f"hybrid.temperature_K {config.hybrid.temperature_K:g} is not among md.temperature_K: "
-            "without a baseline at the same temperature there is nothing to judge it by."
-        )
+    _check_temperatures(config)
     folder = config.paths.run / "hybrid"
     with exclusive(folder):
         return _run_all(config, chosen, checkpoint, digest, folder)
@@ -40,7 +36,11 @@ def _run_all(
     config: Config, chosen: list[Molecule], checkpoint: Path, digest: str, folder: Path
 ) -> list[Path]:
     targets = {molecule.name: folder / f"{molecule.name}.npz" for molecule in chosen}
-    waiting = [m for m in chosen if not _is_finished(targets[m.name], config, m, digest)]
+    waiting = [
+        molecule
+        for molecule in chosen
+        if not outputs_of(config, targets[molecule.name]).are_finished(molecule, digest)
+    ]
     if waiting:
         run_parallel(
             {m.name: partial(simulate, config, m, checkpoint, targets[m.name]) for m in waiting},
@@ -51,6 +51,23 @@ def _run_all(
             ns_per_day,
         )
     return list(targets.values())
+
+
+def _check_temperatures(config: Config) -> None:
+    """Raise ConfigError where there would be nothing to judge the run by."""
+    sampled = config.md.temperatures
+    for temperature in config.hybrid.temperatures:
+        if temperature not in sampled:
+            raise ConfigError(
+                f"hybrid.temperature_K {temperature:g} is not among md.temperature_K: "
+                "without a baseline at the same temperature there is nothing to judge it by."
+            )
+    if config.hybrid.temperatures[0] != sampled[0]:
+        raise ConfigError(
+            f"hybrid.temperature_K begins with {config.hybrid.temperatures[0]:g} but "
+            f"md.temperature_K with {sampled[0]:g}: NVE windows and motion belong to the first, "
+            "so begin both with the same."
+        )
 
 
 def _choose(config: Config, molecules: Sequence[Molecule]) -> list[Molecule]:
@@ -64,21 +81,3 @@ def _choose(config: Config, molecules: Sequence[Molecule]) -> list[Molecule]:
             f"choose among {', '.join(by_name)} or prepare it."
         )
     return [by_name[name] for name in config.hybrid.molecules]
-
-
-def _is_finished(target: Path, config: Config, molecule: Molecule, checkpoint: str) -> bool:
-    if not target.exists():
-        return False
-    record = load_trajectory(target).record
-    expected = {
-        "fingerprint": (molecule.fingerprint, "preparation of the molecule"),
-        "config_hash": (run_hash(config), "configuration"),
-        "checkpoint_hash": (checkpoint, "checkpoint"),
-    }
-    for key, (value, words) in expected.items():
-        if record.get(key) != value:
-            raise ArtifactError(
-                f"{target} was made with another {words}: delete it to run again, "
-                "or choose another paths.run."
-            )
-    return True

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from kstep.artifacts import Record
 from kstep.config import MdConfig
+from kstep.md.plan import Block
 from kstep.md.sampling import Bursts, Frames
 from kstep.mechanics import kinetic_energy
 from kstep.molecule import Molecule
 from kstep.trajectory import NVE, NVT, Trajectory, trajectory_record
 
 _FRAMES = ("pos", "vel", "epot", "steps")
-_BURSTS = ("pos", "vel", "forces", "vel_half", "frame")
+_BURSTS = ("pos", "vel", "forces", "vel_half", "frame", "calls")
 BLOCK_KEYS = (
     *(f"nvt_{name}" for name in _FRAMES),
     *(f"nve_{name}" for name in _FRAMES),
@@ -22,15 +22,6 @@ BLOCK_KEYS = (
     "last_pos",
     "last_vel",
 )
-
-
-@runtime_checkable
-class Temperature(Protocol):
-    """What assembly needs to know of a block."""
-
-    @property
-    def temperature(self) -> float:
-        """K."""
 
 
 def block_arrays(nvt: Frames, nve: Frames, bursts: Bursts) -> dict[str, np.ndarray]:
@@ -48,17 +39,19 @@ def save_baseline(
     target: Path,
     molecule: Molecule,
     config: MdConfig,
-    plan: Sequence[Temperature],
+    plan: Sequence[Block],
     blocks: Iterable[dict[str, np.ndarray]],
     record: Record,
 ) -> None:
-    """Write the trajectory: one NVT segment per temperature, then the NVE windows; and bursts.
+    """Write the trajectory and its bursts.
 
-    Sampling is continuous over the blocks of one temperature; `burst_frame` counts frames of
-    the whole trajectory.
+    For every temperature one NVT segment per replica, then the NVE windows. Sampling is
+    continuous over the blocks of one replica; `burst_frame` counts frames of the whole
+    trajectory.
     """
-    stretches: dict[float, list[dict[str, np.ndarray]]] = {}
+    stretches: dict[tuple[float, int], list[dict[str, np.ndarray]]] = {}
     windows: list[dict[str, np.ndarray]] = []
+    window_temperatures: list[float] = []
     bursts: list[dict[str, np.ndarray]] = []
     frames_before = 0
     for item, block in zip(plan, blocks, strict=True):
@@ -66,36 +59,41 @@ def save_baseline(
             {key.removeprefix(prefix): array for key, array in block.items() if prefix in key}
             for prefix in ("nvt_", "nve_", "burst_")
         )
-        stretch = stretches.setdefault(item.temperature, [])
+        stretch = stretches.setdefault((item.temperature, item.replica), [])
         done = stretch[-1]["steps"][-1] if stretch else 0
         stretch.append({**nvt, "steps": nvt["steps"] + done})
         if len(nve["steps"]):
             windows.append(nve)
+            window_temperatures.append(item.temperature)
         burst["frame"] = burst["frame"] + frames_before
         burst["temperature"] = np.full(len(burst["frame"]), item.temperature)
         bursts.append(burst)
         frames_before += len(nvt["steps"])
     segments = [_join(stretch) for stretch in stretches.values()] + windows
     kinds = [NVT] * len(stretches) + [NVE] * len(windows)
+    temperatures = [temperature for temperature, _ in stretches] + window_temperatures
+    joined = _join(bursts)
     content = trajectory_record(**{k: v for k, v in record.items() if "schema" not in k}) | {
         "constraints": config.constraints,
         "dt_ps": config.dt_ps,
         "temperatures_K": list(config.temperatures),
+        "replicas": config.replicas,
         "friction_per_ps": config.friction_per_ps,
         "save_interval_steps": config.save_interval_steps,
         "burst_stride_steps": config.burst.stride_steps,
         "burst_length_steps": config.burst.length_steps,
+        "burst_calls": int(joined.pop("calls").sum()),
         "seed": config.seed,
         "integrator": "velocity Verlet (RATTLE) + Ornstein-Uhlenbeck",
     }
-    trajectory = join_segments(segments, kinds, molecule, config.dt_ps, content)
-    joined = _join(bursts)
+    trajectory = join_segments(segments, kinds, temperatures, molecule, config.dt_ps, content)
     trajectory.save(target, {f"burst_{name}": array for name, array in joined.items()})
 
 
 def join_segments(
     segments: Sequence[dict[str, np.ndarray]],
     kinds: Sequence[int],
+    temperatures: Sequence[float],
     molecule: Molecule,
     dt_ps: float,
     record: Record,
@@ -119,6 +117,7 @@ def join_segments(
         times=steps * dt_ps,
         segment=np.repeat(np.arange(len(segments)), [len(s["steps"]) for s in segments]),
         segment_kind=np.array(kinds, dtype=np.int64),
+        segment_temperature=np.array(temperatures, dtype=np.float64),
         force_calls=np.concatenate(calls).astype(np.int64),
         numbers=molecule.numbers,
         masses=molecule.masses,

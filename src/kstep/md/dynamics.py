@@ -91,6 +91,31 @@ class TrueDynamics:
         self._context.applyVelocityConstraints(CONSTRAINT_TOLERANCE)
         return np.array(self._context.getState(velocities=True).getVelocities(asNumpy=True)._value)
 
+    def motion(
+        self, x: Atoms, v: Atoms, n_frames: int, interval: int = 1
+    ) -> tuple[Float[np.ndarray, "F N 3"], Float[np.ndarray, " F"]]:
+        """Velocities (nm/ps) and potential energies (kJ/mol) along velocity Verlet from (x, v).
+
+        A frame every `interval` steps, both at the same instant; n_frames · interval + 1 calls.
+        Raises SimulationError when the numbers are no longer finite.
+        """
+        vel, epot = np.empty((n_frames, *x.shape)), np.empty(n_frames)
+        self._context.setPositions(x)
+        self._context.setVelocities(v)
+        self.calls += 1 + n_frames * interval
+        for frame in range(n_frames):
+            try:
+                self._integrator.step(interval)
+            except openmm.OpenMMException as error:
+                raise explosion(self._name, "true") from error
+            state = self._context.getState(velocities=True)
+            vel[frame] = state.getVelocities(asNumpy=True)._value
+            # Not getState's energy, which would cost a second evaluation of the forces.
+            epot[frame] = self._integrator.getGlobalVariableByName("potential")
+        if not (np.isfinite(vel).all() and np.isfinite(epot).all()):
+            raise explosion(self._name, "true")
+        return vel, epot
+
     def steps(self, x: Atoms, v: Atoms, n_steps: int) -> TrueState:
         """The state after `n_steps` of velocity Verlet from (x, v): n_steps + 1 calls.
 

@@ -43,6 +43,7 @@ class Bursts:
         pos, vel, forces: states, nm, nm/ps, kJ/mol/nm [B, S, N, 3].
         vel_half: velocity over the base step that follows each state, nm/ps [B, S, N, 3].
         frame: index of the sampled frame each burst started from [B].
+        calls: true-force evaluations that each cost [B].
     """
 
     pos: Float[np.ndarray, "B S N 3"]
@@ -50,6 +51,7 @@ class Bursts:
     forces: Float[np.ndarray, "B S N 3"]
     vel_half: Float[np.ndarray, "B S N 3"]
     frame: np.ndarray
+    calls: np.ndarray
 
 
 class Sampler:
@@ -67,6 +69,11 @@ class Sampler:
         context = make_context(system, recording_velocity_verlet(config.dt_ps), platform)
         self._dynamics = TrueDynamics(context, config.dt_ps, name)
         self._scratch = make_context(system, velocity_verlet(config.dt_ps), platform)
+
+    @property
+    def dt_ps(self) -> float:
+        """The base time step, ps."""
+        return self._config.dt_ps
 
     def equilibrate(self, positions: Atoms, temperature: float, seed: int) -> tuple[Atoms, Atoms]:
         """Minimise, heat and run the configured equilibration; returns (x, v)."""
@@ -110,13 +117,24 @@ class Sampler:
         chosen = np.linspace(0, n_frames - 1, count).round().astype(np.int64)
         shape = (count, length // stride + 1, n_atoms, 3)
         stored = {key: np.empty(shape, np.float32) for key in ("pos", "vel", "forces", "vel_half")}
+        calls = np.zeros(count, dtype=np.int64)
         for burst, frame in enumerate(chosen):
+            before = self._dynamics.calls
             x = remove_centre_of_mass(frames.pos[frame], self._dynamics.masses)
             v = self.draw_velocities(x, temperature, rng)
             v = remove_centre_of_mass(v, self._dynamics.masses)
             self._burst(x, v, stride, {key: value[burst] for key, value in stored.items()})
+            calls[burst] = self._dynamics.calls - before
             self._report(length * self._config.dt_ps)
-        return Bursts(**stored, frame=chosen)
+        return Bursts(**stored, frame=chosen, calls=calls)
+
+    def motion(
+        self, x: Atoms, v: Atoms, n_steps: int
+    ) -> tuple[Float[np.ndarray, "F N 3"], Float[np.ndarray, " F"]]:
+        """Velocities and potential energies of every step of constant-energy dynamics."""
+        vel, epot = self._dynamics.motion(x, v, n_steps)
+        self._report(n_steps * self._config.dt_ps)
+        return vel, epot
 
     def draw_velocities(self, x: Atoms, temperature: float, rng: np.random.Generator) -> Atoms:
         """Canonical velocities that respect the constraints at x."""

@@ -1,8 +1,7 @@
-"""The md stage: baseline trajectories and bursts of every molecule, in parallel, resumable."""
+"""The md stage: baseline trajectories, bursts and motion of every molecule, resumable."""
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -11,13 +10,16 @@ import openmm
 
 from kstep import __version__
 from kstep.artifacts import Record, exclusive, hash_config, read_npz, write_json, write_npz
-from kstep.config import Config, MdConfig
+from kstep.config import Config, MdConfig, MotionConfig
 from kstep.errors import ArtifactError
 from kstep.md.assembly import BLOCK_KEYS, block_arrays, save_baseline
-from kstep.md.platforms import resolve_platform
+from kstep.md.motion import record_motion
+from kstep.md.plan import Block, picoseconds, plan
+from kstep.md.platforms import Timing, resolve_platform
 from kstep.md.sampling import Sampler
 from kstep.md.systems import load_system
 from kstep.molecule import Molecule
+from kstep.motion import load_motion, motion_of
 from kstep.parallel import Report, ns_per_day, run_parallel
 from kstep.trajectory import load_trajectory
 from kstep.units import PS_PER_NS, SECONDS_PER_DAY
@@ -25,31 +27,11 @@ from kstep.units import PS_PER_NS, SECONDS_PER_DAY
 BLOCK_SCHEMA = "kstep.md_block"
 
 
-@dataclass(frozen=True)
-class Block:
-    """One restartable piece of work.
-
-    Attributes:
-        index: over all temperatures.
-        first: whether it opens the sampling at its temperature.
-        temperature: K.
-        steps: base steps of Langevin sampling.
-        window_steps: base steps of the NVE window that follows; 0 for none.
-        bursts: number of bursts taken from its frames.
-    """
-
-    index: int
-    first: bool
-    temperature: float
-    steps: int
-    window_steps: int
-    bursts: int
-
-
 def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
     """Simulate every molecule; returns the NPZ files `<paths.data>/md/<name>.npz`.
 
-    Finished molecules are not simulated again, unfinished ones go on after their last block.
+    Beside each lies its motion, `<name>.motion.npz`. Finished files are not made again,
+    unfinished molecules go on after their last block.
 
     Raises ArtifactError when a finished file was made with another configuration or System,
     SimulationError when dynamics fail.
@@ -61,13 +43,10 @@ def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
 
 def _run_all(config: Config, molecules: Sequence[Molecule], folder: Path) -> list[Path]:
     targets = {molecule.name: folder / f"{molecule.name}.npz" for molecule in molecules}
-    waiting = [
-        molecule
-        for molecule in molecules
-        if not _is_finished(targets[molecule.name], config.md, molecule)
-    ]
+    waiting = [m for m in molecules if not _is_finished(targets[m.name], config.md, m)]
     if waiting:
-        amount = sum(_picoseconds(block, config.md) for block in plan(config.md))
+        motion = config.md.motion.windows * config.md.motion.window_ps
+        amount = _sampled_picoseconds(config.md) + motion
         run_parallel(
             {m.name: partial(simulate, config.md, m, targets[m.name]) for m in waiting},
             config.md.workers,
@@ -79,70 +58,45 @@ def _run_all(config: Config, molecules: Sequence[Molecule], folder: Path) -> lis
     return list(targets.values())
 
 
-def plan(config: MdConfig) -> list[Block]:
-    """The blocks of one molecule: for each temperature, stretches between NVE windows."""
-    interval = config.save_interval_steps
-    total = _whole_frames(config.length_ns * PS_PER_NS / config.dt_ps, interval)
-    every = min(_whole_frames(config.nve_every_ps / config.dt_ps, interval), total)
-    window = round(config.nve_window_ps / config.dt_ps)
-    starts = list(range(0, total, every))
-    if len(starts) > 1 and total - starts[-1] < every // 2:
-        starts.pop()  # a short remainder joins the stretch before it
-    counts = np.diff(np.linspace(0, config.burst.count, len(starts) + 1).round().astype(int))
-    blocks: list[Block] = []
-    for temperature in config.temperatures:
-        ends = [*starts[1:], total]
-        for start, end, count in zip(starts, ends, counts, strict=True):
-            steps = end - start
-            blocks.append(
-                Block(
-                    index=len(blocks),
-                    first=start == 0,
-                    temperature=temperature,
-                    steps=steps,
-                    window_steps=window if steps >= every else 0,
-                    bursts=int(count),
-                )
-            )
-    return blocks
-
-
-def _whole_frames(steps: float, interval: int) -> int:
-    """The number of steps rounded to whole save intervals, at least one."""
-    return max(1, round(steps / interval)) * interval
-
-
 def simulate(config: MdConfig, molecule: Molecule, target: Path, report: Report) -> Path:
-    """All blocks of one molecule, from the first unfinished one, then the final NPZ."""
+    """All of one molecule that is not finished yet: its trajectory, then its motion."""
     system = load_system(
         molecule, config.nonbonded_cutoff_nm, config.constraints, config.implicit_solvent
     )
     platform, timing = resolve_platform(config.platform, system, molecule.positions, config.dt_ps)
     record = _record(config, molecule, system, platform)
-    partial_folder = target.parent / ".partial" / molecule.name
+    folder = target.parent / ".partial" / molecule.name
     sampler = Sampler(system, platform, config, molecule.name, report)
+    if _trajectory_is_finished(target, config, molecule):
+        report(_sampled_picoseconds(config))
+    else:
+        paths = _run_blocks(sampler, config, molecule, folder, record, report)
+        _write_timing(target.with_suffix(".timing.json"), platform, timing, config.dt_ps)
+        save_baseline(target, molecule, config, plan(config), _read_blocks(paths), record)
+    if not _motion_is_finished(target, config, molecule):
+        own = {"config_hash": motion_hash(config), "motion": config.motion.model_dump(mode="json")}
+        record_motion(sampler, config, target, folder, {**record, **own}, report)
+    shutil.rmtree(folder, ignore_errors=True)
+    return target
+
+
+def _run_blocks(
+    sampler: Sampler,
+    config: MdConfig,
+    molecule: Molecule,
+    folder: Path,
+    record: Record,
+    report: Report,
+) -> list[Path]:
     paths: list[Path] = []
-    blocks = plan(config)
-    for block in blocks:
-        path = partial_folder / f"block_{block.index:04d}.npz"
+    for block in plan(config):
+        path = folder / f"block_{block.index:04d}.npz"
         if _block_is_finished(path, record):
-            report(_picoseconds(block, config))
+            report(picoseconds(block, config))
         else:
             _run_block(sampler, config, block, paths, path, molecule, record)
         paths.append(path)
-    seconds_per_ps = timing.fastest_step / config.dt_ps
-    write_json(
-        target.with_suffix(".timing.json"),
-        {
-            "platform": platform,
-            "us_per_step": timing.as_json(),
-            "s_per_ps": seconds_per_ps,
-            "ns_per_day": SECONDS_PER_DAY / seconds_per_ps / PS_PER_NS,
-        },
-    )
-    save_baseline(target, molecule, config, blocks, _read_blocks(paths), record)
-    shutil.rmtree(partial_folder)
-    return target
+    return paths
 
 
 def _run_block(
@@ -170,11 +124,19 @@ def _run_block(
     write_npz(path, block_arrays(frames, window, bursts), record)
 
 
-def _picoseconds(block: Block, config: MdConfig) -> float:
-    """Simulated time of a block, as the progress bar counts it."""
-    equilibration = config.equilibration_ps if block.first else 0.0
-    dynamics = (block.steps + block.window_steps) * config.dt_ps
-    return equilibration + dynamics + block.bursts * config.burst.length_steps * config.dt_ps
+def _sampled_picoseconds(config: MdConfig) -> float:
+    return sum(picoseconds(block, config) for block in plan(config))
+
+
+def _write_timing(path: Path, platform: str, timing: Timing, dt_ps: float) -> None:
+    seconds_per_ps = timing.fastest_step / dt_ps
+    content = {
+        "platform": platform,
+        "us_per_step": timing.as_json(),
+        "s_per_ps": seconds_per_ps,
+        "ns_per_day": SECONDS_PER_DAY / seconds_per_ps / PS_PER_NS,
+    }
+    write_json(path, content)
 
 
 def _record(config: MdConfig, molecule: Molecule, system: openmm.System, platform: str) -> Record:
@@ -183,8 +145,8 @@ def _record(config: MdConfig, molecule: Molecule, system: openmm.System, platfor
         "schema_version": 1,
         "molecule": molecule.name,
         "fingerprint": molecule.fingerprint,
-        "config_hash": hash_config(_physical(config)),
-        "config": _physical(config).model_dump(mode="json"),
+        "config_hash": hash_config(sampling_settings(config)),
+        "config": sampling_settings(config).model_dump(mode="json", exclude={"motion"}),
         "nonbonded_cutoff_nm": config.nonbonded_cutoff_nm,
         "platform": platform,
         "n_constraints": system.getNumConstraints(),
@@ -192,9 +154,14 @@ def _record(config: MdConfig, molecule: Molecule, system: openmm.System, platfor
     }
 
 
-def _physical(config: MdConfig) -> MdConfig:
-    """The settings without the number of processes, which changes no result."""
-    return config.model_copy(update={"workers": 0})
+def sampling_settings(config: MdConfig) -> MdConfig:
+    """The settings that shape a trajectory: not the motion, nor the number of processes."""
+    return config.model_copy(update={"workers": 0, "motion": MotionConfig()})
+
+
+def motion_hash(config: MdConfig) -> str:
+    """Hash of the settings that shape a motion file: the trajectory's and its own."""
+    return hash_config(sampling_settings(config), config.motion)
 
 
 def _block_is_finished(path: Path, record: Record) -> bool:
@@ -213,17 +180,35 @@ def _read_blocks(paths: Sequence[Path]) -> Iterator[dict[str, np.ndarray]]:
 
 
 def _is_finished(target: Path, config: MdConfig, molecule: Molecule) -> bool:
+    trajectory = _trajectory_is_finished(target, config, molecule)
+    return _motion_is_finished(target, config, molecule) and trajectory
+
+
+def _trajectory_is_finished(target: Path, config: MdConfig, molecule: Molecule) -> bool:
     if not target.exists():
         return False
-    record = load_trajectory(target).record
+    own = hash_config(sampling_settings(config))
+    _check_origin(target, load_trajectory(target).record, own, molecule)
+    return True
+
+
+def _motion_is_finished(target: Path, config: MdConfig, molecule: Molecule) -> bool:
+    path = motion_of(target)
+    if not path.exists():
+        return config.motion.windows == 0
+    _check_origin(path, load_motion(path).record, motion_hash(config), molecule)
+    return True
+
+
+def _check_origin(path: Path, record: Record, config_hash: str, molecule: Molecule) -> None:
+    """Raise ArtifactError when a finished file is not of this configuration and molecule."""
     if record.get("fingerprint") != molecule.fingerprint:
         raise ArtifactError(
-            f"{target} belongs to another preparation of {molecule.name}: "
+            f"{path} belongs to another preparation of {molecule.name}: "
             "delete it to simulate again, or choose another paths.data."
         )
-    if record.get("config_hash") != hash_config(_physical(config)):
+    if record.get("config_hash") != config_hash:
         raise ArtifactError(
-            f"{target} was made with another md configuration: "
+            f"{path} was made with another md configuration: "
             "delete it to simulate again, or choose another paths.data."
         )
-    return True

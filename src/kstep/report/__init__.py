@@ -1,7 +1,9 @@
 """The verdict for people: one self-contained HTML page, and its figures as PNG and SVG.
 
-Modules: `stage` (`run`), `figures` (drawn from `metrics.json` and `curves.npz` alone), `lights`
-(claims and cost in words), `tables`, `page` (all put into `templates/report.html.j2`).
+Modules: `stage` (`run`), `figures` (drawn from `metrics.json` and `curves.npz` alone), `tables`,
+`lights` (claims and cost in words), `viewer` (data of the moving picture), `chapter` (all of one
+molecule, with `captions`), `page` (put into `templates/report.html.j2`); `reading` is how they
+read the metrics.
 """
 
 from kstep.report.stage import run

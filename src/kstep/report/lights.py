@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kstep.evaluate.acceptance import worst
+from kstep.evaluate.checks import CLAIMS, worst
 from kstep.evaluate.metrics import BasinMetrics, CostMetrics, Metrics, Outcome
+from kstep.evaluate.words import span
+from kstep.report.reading import candidate_name, sentence
+from kstep.report.tables.form import SIGNS, TONES
 
-_STATES = {Outcome.ACCEPTED: "good", Outcome.UNDECIDED: "open", Outcome.REJECTED: "bad"}
+_STATES = {outcome: TONES[sign] for outcome, sign in SIGNS.items()}
+_SIGNS = {"plain": "•", **{state: sign for sign, state in TONES.items()}}
 
 
 @dataclass(frozen=True)
@@ -28,58 +32,64 @@ class Light:
     @property
     def sign(self) -> str:
         """A mark beside the colour."""
-        return {"good": "✓", "open": "?", "bad": "✗", "plain": "•"}[self.state]
+        return _SIGNS[self.state]
 
 
-def outcome_light(name: str, outcome: Outcome, sentence: str) -> Light:
-    """The light of a claim that the acceptance rule has answered."""
-    return Light(name, _STATES[outcome], outcome.value, sentence)
+def outcome_light(name: str, outcome: Outcome, reason: str) -> Light:
+    """The light of what the acceptance rule has answered."""
+    return Light(name, _STATES[outcome], outcome.value, sentence(reason))
 
 
 def overall_lights(metrics: Metrics) -> list[Light]:
     """One light per claim over all molecules, then those of cost."""
-    names = [claim.name for claim in metrics.molecules[0].verdict.claims]
+    claims = [(m.name, claim) for m in metrics.molecules for claim in m.verdict.claims]
     lights = []
-    for index, name in enumerate(names):
-        claims = [(m.name, m.verdict.claims[index]) for m in metrics.molecules]
-        outcome = worst(claim.outcome for _, claim in claims)
-        those = [(molecule, claim) for molecule, claim in claims if claim.outcome is outcome]
-        count = f"{len(those)} of {len(claims)} molecules; for example " if len(claims) > 1 else ""
-        example = f"{those[0][0]}: {those[0][1].sentence}"
-        lights.append(outcome_light(name, outcome, f"{count}{example}."))
+    for name in CLAIMS:
+        own = [(molecule, claim) for molecule, claim in claims if claim.name == name]
+        if not own:
+            continue
+        outcome = worst(claim.outcome for _, claim in own)
+        molecule, example = next(entry for entry in own if entry[1].outcome is outcome)
+        text = example.sentence
+        if len(own) > 1:
+            share = sum(claim.outcome is outcome for _, claim in own)
+            text = f"{share} of {len(own)} molecules, such as {molecule}: {text}"
+        lights.append(outcome_light(name, outcome, text))
     costs = [m.cost for m in metrics.molecules if m.cost is not None]
-    return [*lights, *(cost_lights(costs) if costs else [])]
+    return [*lights, *(cost_lights(costs, candidate_name(metrics)) if costs else [])]
 
 
-def cost_lights(costs: Sequence[CostMetrics]) -> list[Light]:
+def cost_lights(costs: Sequence[CostMetrics], candidate: str) -> list[Light]:
     """Does it save force calls, and does it save time."""
-    fewest = min(cost.counted_saving for cost in costs)
+    fewest = min(cost.shown_saving for cost in costs)
+    trained = [c.saving_with_training for c in costs if c.saving_with_training is not None]
+    training = f", {span(trained)} with the training's" if trained else ""
     saves = Light(
         "fewer force calls",
         "good" if fewest > 1.0 else "bad",
         "yes" if fewest > 1.0 else "no",
-        f"{span([c.counted_saving for c in costs])} base steps per force call counted "
+        f"{span([c.counted_saving for c in costs])} base steps per force call counted{training} "
         f"(nominal {span([c.nominal_saving for c in costs])}); "
         f"{span([100.0 * c.rejected_share for c in costs])}% of the jumps were refused.",
     )
     faster = sum(cost.wall_ratio > 1.0 for cost in costs)
     state, word = {0: ("bad", "no"), len(costs): ("good", "yes")}.get(faster, ("open", "in part"))
-    clock = Light("faster on the clock", state, word, clock_sentence(costs))
+    clock = Light("faster on the clock", state, word, clock_sentence(costs, candidate))
     return [saves, clock]
 
 
-def clock_sentence(costs: Sequence[CostMetrics]) -> str:
-    """Whether the hybrid gains or loses time here, and from which force cost on it would gain."""
+def clock_sentence(costs: Sequence[CostMetrics], candidate: str) -> str:
+    """Whether the candidate gains or loses time here, and what force call it would gain with."""
     parts = []
     faster = [cost.wall_ratio for cost in costs if cost.wall_ratio > 1.0]
     slower = [1.0 / cost.wall_ratio for cost in costs if cost.wall_ratio <= 1.0]
     if slower:
         parts.append(
-            f"On this machine and this force field the hybrid is {span(slower)} times SLOWER than "
-            "plain MD: a force call costs less than what it saves."
+            f"On this machine and this force field the {candidate} is {span(slower)} times SLOWER "
+            "than plain MD: a force call costs less than what it saves."
         )
     if faster:
-        parts.append(f"The hybrid is {span(faster)} times faster than plain MD.")
+        parts.append(f"The {candidate} is {span(faster)} times faster than plain MD.")
     even = [cost.break_even_s * 1e3 for cost in costs if cost.break_even_s is not None]
     now = [cost.step_cost_s * 1e3 for cost in costs]
     if even:
@@ -91,7 +101,7 @@ def clock_sentence(costs: Sequence[CostMetrics]) -> str:
     return " ".join(parts)
 
 
-def basin_light(basin: BasinMetrics) -> Light:
+def basin_light(basin: BasinMetrics, candidate: str) -> Light:
     """Which side finds the best minimum with fewer force calls."""
     name, sides = "finds the minimum sooner", basin.sides
     if basin.trivial:
@@ -101,19 +111,13 @@ def basin_light(basin: BasinMetrics) -> Light:
         )
         return Light(name, "plain", "does not apply", sentence)
     shares = (
-        f"reached by {sides.hybrid.reached_share:.0%} of the hybrid's starts and "
+        f"reached by {sides.candidate.reached_share:.0%} of the {candidate}'s starts and "
         f"{sides.baseline.reached_share:.0%} of the baseline's"
     )
-    ours, reference = sides.hybrid.median_force_calls, sides.baseline.median_force_calls
+    ours, reference = sides.candidate.median_force_calls, sides.baseline.median_force_calls
     if ours is None or reference is None:
         sentence = f"The best minimum is {shares}: too few for a median on both sides."
         return Light(name, "open", "not enough data", sentence)
     sentence = f"Median force calls {ours:g} against {reference:g} of the baseline; {shares}."
     sooner = ours < reference
     return Light(name, "good" if sooner else "bad", "yes" if sooner else "no", sentence)
-
-
-def span(values: Sequence[float]) -> str:
-    """One number, or the range of several, to two or three digits."""
-    low, high = (f"{value:.3g}" for value in (min(values), max(values)))
-    return low if low == high else f"{low} to {high}"

@@ -19,6 +19,7 @@ from kstep.errors import ArtifactError
 from kstep.evaluate.metrics import load_metrics
 from kstep.evaluate.stage import CURVES_SCHEMA, CURVES_VERSION, curves_of
 from kstep.progress import progress
+from kstep.report.captions import CAPTIONS
 from kstep.report.figures import FORMATS, draw_all
 from kstep.report.page import page
 
@@ -43,7 +44,7 @@ def run(config: Config, metrics: Path) -> Path:
     curves, _ = read_npz(curves_path, CURVES_SCHEMA, CURVES_VERSION, ())
     images: dict[str, bytes] = {}
     hashes: dict[str, str] = {}
-    with progress("report", 1.0 + 6.0 * len(found.molecules), "figures") as bar:
+    with progress("report", float(len(CAPTIONS) * len(found.molecules)), "figures") as bar:
         for drawing in draw_all(found, curves):
             for kind in FORMATS:
                 path = folder / "figures" / f"{drawing.name}.{kind}"
@@ -52,7 +53,7 @@ def run(config: Config, metrics: Path) -> Path:
                 hashes[f"figures/{path.name}"] = hash_bytes(content)
             images[drawing.name] = drawing.images["svg"]
             bar.update(1)
-    text = page(found, metrics_hash, images)
+    text = page(found, metrics_hash, images, curves)
     write_text(target, text)
     hashes[target.name] = hash_file(target)
     # Last, so that a report cut short is not taken for a finished one.
@@ -67,7 +68,7 @@ def _write(content: bytes, stream: BinaryIO) -> None:
 def _origin(metrics_hash: str) -> dict[str, object]:
     return {
         "schema": "kstep.report",
-        "schema_version": 1,
+        "schema_version": 2,
         "metrics_hash": metrics_hash,
         "versions": {"kstep": __version__},
     }

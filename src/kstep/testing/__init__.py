@@ -1,4 +1,4 @@
-"""Public test doubles: oracle jumps for the hybrid loop."""
+"""Public test doubles: oracle jumps for the hybrid loop, faulty integrators for the referee."""
 
 from kstep.testing.oracles import ExactJump, FreeFlight, NaNJump, NoisyJump
 

@@ -1,21 +1,27 @@
 """All figures of the report, drawn from `metrics.json` and `curves.npz` alone.
 
-`style` sets the look; one module per subject draws it.
+`style` sets the look; one module per subject draws it. A figure whose data are missing is left
+out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from kstep.evaluate.metrics import Metrics, MoleculeMetrics
 from kstep.report.figures.basin import basin_arrivals
+from kstep.report.figures.claims import checks_against_margins
 from kstep.report.figures.cost import costs
+from kstep.report.figures.dynamics import spectra, torsion_memory
 from kstep.report.figures.energy import drift_distributions, energy_traces
-from kstep.report.figures.structure import coordinate_histograms, pair_densities
-from kstep.report.figures.style import house_style, render
-from kstep.report.figures.temperature import temperatures
+from kstep.report.figures.ensemble import energy_ratio
+from kstep.report.figures.guard import guard_calibration
+from kstep.report.figures.methods import method_comparison
+from kstep.report.figures.structure import coordinate_histograms, free_energies, pair_densities
+from kstep.report.figures.style import Curves, house_style, render
+from kstep.report.figures.temperature import equipartition, temperatures
+from kstep.report.reading import Settings, settings_of
 
 FORMATS = ("png", "svg")
 OVERVIEW = "drift"
@@ -35,29 +41,41 @@ class Drawing:
     images: dict[str, bytes]
 
 
-def draw_all(metrics: Metrics, curves: Mapping[str, np.ndarray]) -> Iterator[Drawing]:
+def draw_all(metrics: Metrics, curves: Curves) -> Iterator[Drawing]:
     """Every figure the data allow, one at a time."""
-    margin = float(metrics.config["eval"]["max_drift"])
     with house_style():
-        overview = drift_distributions(metrics, margin)
+        overview = drift_distributions(metrics)
         if overview is not None:
             yield _finish(OVERVIEW, overview)
         for molecule in metrics.molecules:
-            prefix = f"{molecule.name}/"
-            own = {k.removeprefix(prefix): v for k, v in curves.items() if k.startswith(prefix)}
-            for subject, figure in _of_molecule(molecule, own):
+            own = curves_of_molecule(curves, molecule.name)
+            for subject, figure in _of_molecule(molecule, own, settings_of(metrics)):
                 if figure is not None:
                     yield _finish(f"{molecule.name}_{subject}", figure)
 
 
+def curves_of_molecule(curves: Curves, name: str) -> Curves:
+    """The curves of one molecule, without its name in front."""
+    prefix = f"{name}/"
+    return {k.removeprefix(prefix): v for k, v in curves.items() if k.startswith(prefix)}
+
+
 def _of_molecule(
-    molecule: MoleculeMetrics, curves: Mapping[str, np.ndarray]
+    molecule: MoleculeMetrics, curves: Curves, settings: Settings
 ) -> Iterator[tuple[str, Figure | None]]:
+    yield "claims", checks_against_margins(molecule)
     yield "energy", energy_traces(molecule, curves)
-    yield "temperature", temperatures(molecule, curves)
+    yield "temperature", temperatures(molecule, curves, settings)
+    yield "equipartition", equipartition(molecule, settings)
+    yield "ensemble", energy_ratio(molecule, curves)
     yield "coordinates", coordinate_histograms(molecule, curves)
     yield "rdf", pair_densities(molecule, curves)
-    yield "cost", costs(molecule)
+    yield "fes", free_energies(molecule, curves)
+    yield "spectrum", spectra(molecule, curves)
+    yield "memory", torsion_memory(molecule, curves)
+    yield "guard", guard_calibration(molecule, curves)
+    yield "cost", costs(molecule, settings)
+    yield "methods", method_comparison(molecule)
     yield "basin", basin_arrivals(molecule)
 
 

@@ -4,8 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kstep.evaluate.metrics import SIDES, BasinMetrics, MoleculeMetrics
+from kstep.evaluate.metrics import BasinMetrics, MoleculeMetrics
 from kstep.report.figures.style import SIDE_COLOURS, SIDE_LINES, panels
+from kstep.report.reading import side_names
 
 
 def basin_arrivals(molecule: MoleculeMetrics) -> Figure | None:
@@ -13,18 +14,18 @@ def basin_arrivals(molecule: MoleculeMetrics) -> Figure | None:
     if molecule.basin is None:
         return None
     figure, (calls, clock) = panels(1, 2, 2.6)
-    _arrivals(calls, molecule.basin, "force_calls")
+    _arrivals(calls, molecule, molecule.basin, "force_calls")
     calls.set_xlabel("force calls spent")
-    _arrivals(clock, molecule.basin, "wall_s")
+    _arrivals(clock, molecule, molecule.basin, "wall_s")
     clock.set_xlabel("wall-clock time spent (s)")
     calls.set_ylabel("starts in the best basin (%)")
     calls.legend(loc="lower right")
     return figure
 
 
-def _arrivals(axes: Axes, basin: BasinMetrics, spent: str) -> None:
+def _arrivals(axes: Axes, molecule: MoleculeMetrics, basin: BasinMetrics, spent: str) -> None:
     latest = 0.0
-    for side in SIDES:
+    for side, name in side_names(molecule).items():
         values = getattr(getattr(basin.sides, side), spent)
         arrived = np.sort([float(value) for value in values if value is not None])
         share = 100.0 * np.arange(1, len(arrived) + 1) / len(values)
@@ -32,7 +33,7 @@ def _arrivals(axes: Axes, basin: BasinMetrics, spent: str) -> None:
         axes.step(
             np.concatenate([[0.0], arrived]), np.concatenate([[0.0], share]), where="post",
             color=SIDE_COLOURS[side], linestyle=SIDE_LINES[side], marker="o", markersize=3,
-            label=side,
+            label=name,
         )  # fmt: skip
     axes.set_xlim(0.0, 1.05 * latest if latest else 1.0)
     axes.set_ylim(0.0, 105.0)

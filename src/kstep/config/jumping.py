@@ -1,0 +1,106 @@
+"""The hybrid run."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from kstep.config.base import (
+    Count,
+    NonNegative,
+    Positive,
+    Section,
+    Seed,
+    Temperatures,
+    as_tuple,
+    check_temperatures,
+)
+from kstep.config.simulating import MotionConfig
+
+
+class GuardConfig(Section):
+    """When a jump is discarded and its steps are done by true MD."""
+
+    enabled: bool = Field(True, description="false: nothing but non-finite numbers is caught")
+    max_energy_error: Positive = Field(
+        10.0, description="largest change of the total energy in a macro-step, kJ/mol"
+    )
+    max_energy_debt: Positive = Field(
+        10.0,
+        description="largest energy that all jumps together may have added or lost and the "
+        "thermostat not yet taken back, kJ/mol",
+    )
+    max_displacement_nm: Positive = Field(
+        0.2, description="largest displacement of an atom from free flight, nm"
+    )
+
+
+class BasinConfig(Section):
+    """Time to basin: how soon a run from a randomised start reaches the best minimum."""
+
+    starts: int = Field(8, ge=0, description="randomised starts per molecule; 0: leave out")
+    randomise_K: Positive = Field(1000.0, description="temperature that randomises the starts, K")
+    randomise_ps: Positive = Field(2.0, description="time at that temperature, ps")
+    length_ps: Positive = Field(20.0, description="longest search from one start, ps")
+    quench_every_ps: Annotated[float, Field(ge=0.02)] = Field(
+        0.5, description="time between quenches, ps"
+    )
+
+    @model_validator(mode="after")
+    def _some_quench(self) -> "BasinConfig":
+        if self.quench_every_ps > self.length_ps:
+            raise ValueError("quench_every_ps is longer than length_ps")
+        return self
+
+
+class HybridConfig(Section):
+    """The hybrid run: jump, conservation, constraints, corrector, guard, thermostat."""
+
+    corrector: Literal["velocity_verlet", "drift_kick_drift", "none"] = Field(
+        "drift_kick_drift", description="true-force calls per macro-step: 2, 1 and 1"
+    )
+    temperature_K: Temperatures = Field(
+        [300.0, 350.0],
+        description="temperature, K, or a list: as md.temperature_K, or the first of it",
+    )
+    friction_per_ps: Positive = Field(1.0, description="thermostat friction in NVT, 1/ps")
+    length_ps: NonNegative = Field(1000.0, description="NVT sampling per replica, ps")
+    nve_windows: int = Field(16, ge=0, description="NVE windows per molecule")
+    nve_rescaled_windows: int = Field(
+        8, ge=0, description="NVE windows with velocities rescaled to the energy after each jump"
+    )
+    nve_window_ps: Positive = Field(100.0, description="length of an NVE window, ps")
+    motion: MotionConfig = MotionConfig()
+    replicas: Count = Field(
+        8, description="independent copies per temperature, one network call for all"
+    )
+    save_interval_steps: Count = Field(50, description="base steps between saved frames, at least")
+    energy_rescale: bool = Field(
+        True, description="in NVT: rescale velocities after a jump to the energy before it"
+    )
+    projection_iterations: int = Field(
+        0, ge=0, description="minimiser iterations after the jump (each a true-force call)"
+    )
+    guard: GuardConfig = GuardConfig()
+    basin: BasinConfig = BasinConfig()
+    map_samples: int = Field(
+        8, ge=0, description="states at which the map's reversibility and volume are measured"
+    )
+    checkpoint_every_ps: Positive = Field(10.0, description="simulated time between restart files")
+    molecules: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None, description="names to run; null: all prepared"
+    )
+    seed: Seed = Field(42, description="seed of thermostat and velocities")
+    platform: str = Field("auto", description="OpenMM platform; auto: the fastest, by timing it")
+    workers: int = Field(0, ge=0, description="parallel processes; 0: one per CPU core")
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """The temperatures to sample, K; the first is the one of NVE windows and the verdict."""
+        return as_tuple(self.temperature_K)
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> "HybridConfig":
+        check_temperatures(self.temperatures)
+        if self.length_ps == 0 and self.nve_windows == 0:
+            raise ValueError("length_ps 0 and nve_windows 0 leave nothing to run")
+        return self

@@ -1,0 +1,93 @@
+"""Windows, network and training."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from kstep.config.base import Count, Fraction, Landing, NonNegative, Positive, Section, Seed, Stride
+
+
+class DatasetConfig(Section):
+    """k-step windows and their split."""
+
+    k_steps: list[Stride] = Field([4, 8, 12, 16], min_length=1, description="strides to build")
+    val_molecules: Fraction = Field(0.17, description="share of molecules kept for validation")
+    test_molecules: Fraction = Field(0.17, description="share of molecules kept for the test")
+    val_segments: Fraction = Field(
+        0.1, description="share of each training molecule's trajectory kept for validation"
+    )
+    test_segments: Fraction = Field(
+        0.1, description="share of each training molecule's trajectory kept for the test"
+    )
+    seed: Seed = Field(42, description="seed of the choice of molecules")
+
+
+class ModelConfig(Section):
+    """The jump network."""
+
+    arch: Literal["torchmdnet_et", "propagator"] = Field(
+        "torchmdnet_et", description="torchmdnet_et: TorchMD-Net's ET; propagator: operator network"
+    )
+    hidden_channels: Count = Field(128, description="scalar features per atom")
+    num_layers: Count = Field(4, description="attention layers, or operator layers")
+    num_heads: Count = Field(4, description="attention heads (torchmdnet_et)")
+    num_operators: Count = Field(8, description="learned operators, shared by layers (propagator)")
+    cutoff_nm: Positive = Field(0.7, description="range of the interactions seen, nm")
+    rbf_size: Count = Field(16, description="radial basis functions")
+    vec_channels: Count = Field(16, description="vector features per atom")
+    predict_delta: bool = Field(
+        True, description="learn the change beyond free flight; false: learn the state itself"
+    )
+    max_disp_nm: Positive | Literal["auto"] = Field(
+        "auto", description="largest displacement per jump, nm; auto: per element from the data"
+    )
+    tanh_head: bool = Field(True, description="bend displacements smoothly into max_disp_nm")
+    use_force_head: bool = Field(False, description="also predict the forces after the jump")
+
+
+class TrainConfig(Section):
+    """Training of the jump network."""
+
+    seed: Seed = Field(42, description="seed of weights, batches and noise")
+    k_steps: Stride = Field(8, description="base steps per jump")
+    landing: Landing = Field(
+        "half_step",
+        description="where a jump ends: half_step for drift_kick_drift, step for the others",
+    )
+    batch_size: Count = Field(32, description="windows per batch")
+    grad_accum: Count = Field(4, description="batches per optimiser step")
+    lr: Positive = Field(2e-4, description="first learning rate")
+    lr_min: NonNegative = Field(2e-5, description="last learning rate (cosine decay)")
+    weight_decay: NonNegative = Field(1e-2, description="AdamW weight decay")
+    epochs: Count = Field(50, description="passes over the training windows")
+    max_minutes: Positive | None = Field(
+        None, description="stop after this wall-clock time, minutes; the decay is fitted to it"
+    )
+    amp: bool = Field(True, description="mixed precision on a GPU; float32 on a CPU")
+    grad_clip: Positive = Field(1.0, description="largest gradient norm")
+    lambda_vel: NonNegative = Field(0.5, description="weight of the velocity loss")
+    lambda_com: NonNegative = Field(1e-2, description="weight of COM shift and net momentum")
+    lambda_force: NonNegative = Field(
+        0.0, description="weight of force matching (0.1 with the head)"
+    )
+    time_reversal: bool = Field(True, description="train on the time-reversed windows too")
+    input_noise: NonNegative = Field(0.0, description="noise on input positions, nm")
+    val_every_steps: Count = Field(1000, description="batches between validations")
+    checkpoint_every_steps: Count = Field(2000, description="batches between checkpoints")
+    patience: Count = Field(20, description="validations without improvement before stopping")
+    grad_checkpointing: bool = Field(False, description="recompute activations to save memory (ET)")
+    logger: Literal["csv", "tensorboard", "wandb", "wandb-offline"] = Field(
+        "csv", description="where metrics go"
+    )
+    device: Literal["auto", "cpu", "gpu"] = Field("auto", description="gpu must exist if asked for")
+    threads: int = Field(
+        0,
+        ge=0,
+        description="CPU threads of torch; 0: one per core (1 is fastest for small batches)",
+    )
+
+    @model_validator(mode="after")
+    def _decay(self) -> "TrainConfig":
+        if self.lr_min > self.lr:
+            raise ValueError("lr_min must not exceed lr")
+        return self

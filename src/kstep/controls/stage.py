@@ -1,0 +1,168 @@
+"""The controls stage: every control of every molecule, in parallel, resumable."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import openmm
+
+from kstep import __version__
+from kstep.artifacts import Record, exclusive, hash_config, write_json
+from kstep.config import Config, MdConfig
+from kstep.controls.assembly import (
+    BLOCK_SCHEMA,
+    assemble,
+    block_is_finished,
+    read_block,
+    write_block,
+)
+from kstep.controls.plan import Plan, plan_of
+from kstep.controls.sampling import Runner, Stretch
+from kstep.controls.timing import time_integrator
+from kstep.controls.variants import Variant, variant
+from kstep.errors import ArtifactError
+from kstep.molecule import Molecule
+from kstep.parallel import Report, ns_per_day, run_parallel
+from kstep.trajectory import load_trajectory
+
+
+@dataclass(frozen=True)
+class Task:
+    """One control of one molecule.
+
+    Attributes:
+        molecule: whose it is.
+        name: of the control.
+        plan: what there is to run.
+        target: the file to write.
+    """
+
+    molecule: Molecule
+    name: str
+    plan: Plan
+    target: Path
+
+    @property
+    def partial_folder(self) -> Path:
+        """Where finished replicas wait for the others."""
+        return self.target.parent.parent / ".partial" / self.molecule.name / self.name
+
+
+def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
+    """Run every control of every molecule; returns `<paths.data>/controls/<molecule>/<name>.npz`.
+
+    Each is a `kstep.trajectory`, with a `<name>.timing.json` beside it. What is finished is not
+    run again; what is not goes on after its last finished replica.
+
+    Raises ConfigError when the frames of the baseline do not fall on a control's steps,
+    ArtifactError when a finished file was made with another configuration or System,
+    SimulationError when a control leaves the range of finite numbers.
+    """
+    folder = config.paths.data / "controls"
+    with exclusive(folder):
+        tasks = [
+            Task(
+                molecule=molecule,
+                name=name,
+                plan=plan_of(config, variant(name, config.md)),
+                target=folder / molecule.name / f"{name}.npz",
+            )
+            for molecule in molecules
+            for name in config.controls.integrators
+        ]
+        waiting = [task for task in tasks if not _is_finished(task)]
+        if waiting:
+            run_parallel(
+                {f"{t.molecule.name}/{t.name}": partial(simulate, config.md, t) for t in waiting},
+                config.controls.workers,
+                f"controls ({len(waiting)} runs)",
+                [_picoseconds(task.plan) for task in waiting],
+                "ps",
+                ns_per_day,
+            )
+        return [task.target for task in tasks]
+
+
+def simulate(md: MdConfig, task: Task, report: Report) -> Path:
+    """All replicas of one control, from the first unfinished one, then the final files."""
+    molecule, plan, control = task.molecule, task.plan, variant(task.name, md)
+    system = control.system(molecule, md)
+    cost = time_integrator(
+        system,
+        lambda: control.langevin(plan.dt_ps, plan.temperature_K, plan.friction_per_ps, 1),
+        molecule.positions,
+    )
+    platform = cost.platform(plan.platform)
+    runner = Runner(molecule, control, plan, system, platform)
+    record = _record(task, control, system, platform)
+    replicas: list[Stretch] = []
+    windows: list[Stretch] = []
+    for index in range(plan.replicas):
+        path = task.partial_folder / f"replica_{index:04d}.npz"
+        if block_is_finished(path, record):
+            report(plan.picoseconds(index))
+        else:
+            write_block(path, *runner.replica(index, report), record)
+        sampled, own = read_block(path)
+        replicas.append(sampled)
+        windows.extend(own)
+    write_json(task.target.with_suffix(".timing.json"), cost.as_json(platform, plan.dt_ps))
+    trajectory = assemble(molecule, plan, runner.masses, replicas, windows, record)
+    trajectory.save(task.target)
+    shutil.rmtree(task.partial_folder)
+    return task.target
+
+
+def _picoseconds(plan: Plan) -> float:
+    return sum(plan.picoseconds(index) for index in range(plan.replicas))
+
+
+def _record(task: Task, control: Variant, system: openmm.System, platform: str) -> Record:
+    plan = task.plan
+    return {
+        "schema": BLOCK_SCHEMA,
+        "schema_version": 1,
+        "molecule": task.molecule.name,
+        "fingerprint": task.molecule.fingerprint,
+        "control": control.name,
+        "candidate": control.label,
+        "config_hash": hash_config(plan),
+        "config": plan.model_dump(mode="json"),
+        "dt_ps": plan.dt_ps,
+        "temperatures_K": [plan.temperature_K],
+        "friction_per_ps": plan.friction_per_ps,
+        "save_interval_steps": plan.interval_steps,
+        "constraints": plan.constraints,
+        "n_constraints": system.getNumConstraints(),
+        "nonbonded_cutoff_nm": plan.nonbonded_cutoff_nm,
+        "integrator": control.label,
+        "velocities_nvt": control.velocities,
+        "hydrogen_mass_Da": control.hydrogen_mass,
+        "force_calls": "full evaluations of the slow forces"
+        if control.inner_calls
+        else "full evaluations of all forces",
+        "inner_calls": control.inner_calls,
+        "replicas": plan.replicas,
+        "seed": plan.seed,
+        "platform": platform,
+        "versions": {"kstep": __version__, "openmm": openmm.__version__},
+    }
+
+
+def _is_finished(task: Task) -> bool:
+    if not task.target.exists():
+        return False
+    record = load_trajectory(task.target).record
+    if record.get("fingerprint") != task.molecule.fingerprint:
+        raise ArtifactError(
+            f"{task.target} belongs to another preparation of {task.molecule.name}: "
+            "delete it to simulate again, or choose another paths.data."
+        )
+    if record.get("config_hash") != hash_config(task.plan):
+        raise ArtifactError(
+            f"{task.target} was made with another configuration of md or controls: "
+            "delete it to simulate again, or choose another paths.data."
+        )
+    return True

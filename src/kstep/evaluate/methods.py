@@ -1,0 +1,175 @@
+"""Every way to run dynamics on one table, against the limit of small steps.
+
+The baseline of the verdict is velocity Verlet at the hybrid's own base step, because that is what
+the network was taught. Whether that baseline is any good, and whether a longer step of plain MD
+would do as well, is told here: baseline, candidate and controls against 0.5 fs, over equal
+simulated time and over equal numbers of force calls.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from kstep.artifacts import read_json
+from kstep.config import EvalConfig
+from kstep.errors import ArtifactError
+from kstep.evaluate.acceptance import verdict
+from kstep.evaluate.checks import worst
+from kstep.evaluate.cost import Timing
+from kstep.evaluate.energy import drift_size, windows_of
+from kstep.evaluate.memory import independent_samples, slowest_observable
+from kstep.evaluate.metrics import MethodErrors, MethodMetrics, Outcome, Verdict
+from kstep.evaluate.sides import Files, Side, make_side, truncated
+from kstep.evaluate.structure import compare_structures
+from kstep.evaluate.temperature import compare_temperatures
+from kstep.molecule import Molecule
+from kstep.trajectory import load_trajectory
+from kstep.units import PS_PER_FS, PS_PER_NS
+
+REFERENCE = "half_fs"
+"""File name of the control that the others are held against."""
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """One way to run dynamics.
+
+    Attributes:
+        name: integrator, step and masses, in words.
+        side: its trajectory.
+        s_per_ps: wall-clock seconds per simulated ps; None where not timed.
+    """
+
+    name: str
+    side: Side
+    s_per_ps: float | None
+
+
+def score_methods(
+    config: EvalConfig,
+    molecule: Molecule,
+    files: Files,
+    baseline: Side,
+    candidate: Side,
+    timing: Timing | None,
+) -> list[MethodMetrics]:
+    """All methods of a molecule, the reference first; none where there are no controls.
+
+    Raises ArtifactError when a control's file is broken or of another preparation.
+    """
+    controls = _controls(files.controls, candidate.temperature)
+    if not controls or not candidate.trajectory.has_velocities:
+        return []
+    reference = controls[0]
+    slowest = slowest_observable(molecule, reference.side)
+    own = [
+        Method(_named(baseline), baseline, None if timing is None else timing.baseline_s_per_ps),
+        Method(_named(candidate), candidate, None if timing is None else timing.s_per_ps),
+    ]
+    methods = [reference, *own, *controls[1:]]
+    time_ps = min(method.side.nvt_ps for method in methods)
+    result = []
+    for method in methods:
+        scored = _score(config, molecule, method, reference, time_ps, candidate.nvt_calls)
+        if slowest is not None:
+            samples = independent_samples(molecule, method.side, slowest)
+            scored = scored.model_copy(update=_efficiency(method, samples))
+        result.append(scored)
+    return result
+
+
+def _efficiency(method: Method, samples: float) -> dict[str, float | None]:
+    side, s_per_ps = method.side, method.s_per_ps
+    return {
+        "per_1000_calls": 1000.0 * samples / side.nvt_calls,
+        "per_second": None if s_per_ps is None else samples / (s_per_ps * side.nvt_ps),
+    }
+
+
+def _score(
+    config: EvalConfig,
+    molecule: Molecule,
+    method: Method,
+    reference: Method,
+    time_ps: float,
+    calls: int,
+) -> MethodMetrics:
+    side = method.side
+    windows = windows_of(side.trajectory, side.nve, side.temperature)
+    size = drift_size(config, windows)
+    equal_time = equal_calls = outcome = None
+    if method is not reference:
+        over_time = truncated(side, time_ps / side.nvt_ps)
+        equal_time, outcome = _errors(config, molecule, reference.side, over_time)
+        over_calls = truncated(side, calls / side.nvt_calls)
+        equal_calls, _ = _errors(config, molecule, reference.side, over_calls)
+    s_per_ps = method.s_per_ps
+    return MethodMetrics(
+        name=method.name,
+        dt_fs=float(side.trajectory.record["dt_ps"]) / PS_PER_FS,
+        simulated_ps=side.nvt_ps,
+        force_calls=side.nvt_calls,
+        s_per_ns=None if s_per_ps is None else s_per_ps * PS_PER_NS,
+        drift=None if size is None else size.value,
+        fluctuation=float(np.median([w.fluctuation for w in windows])) if windows else None,
+        equal_time=equal_time,
+        equal_calls=equal_calls,
+        per_1000_calls=None,
+        per_second=None,
+        outcome=outcome,
+    )
+
+
+def _errors(
+    config: EvalConfig, molecule: Molecule, reference: Side, side: Side
+) -> tuple[MethodErrors, Outcome]:
+    """Deviations from the reference, and what the acceptance rule makes of them."""
+    temperature, _, warm = compare_temperatures(config, molecule, reference, side)
+    structure, _, shaped = compare_structures(config, molecule, reference, side)
+    widths = [c.width_error.value for c in structure.coordinates if c.width_error is not None]
+    furthest = structure.coordinates[0] if structure.coordinates else None
+    errors = MethodErrors(
+        sampled_ps=side.nvt_ps,
+        temperature_error=temperature.error.candidate.value,
+        width_error=max(widths, key=abs) if widths else None,
+        divergence=None if furthest is None else furthest.excess,
+        divergence_of=None if furthest is None else f"{furthest.kind} {furthest.label}",
+    )
+    return errors, _asked(verdict([*warm, *shaped]))
+
+
+def _asked(found: Verdict) -> Outcome:
+    """The verdict over the claims for which something was measured."""
+    return worst(claim.outcome for claim in found.claims if claim.checks)
+
+
+class _Timing(BaseModel):
+    """What is read of a control's timing file."""
+
+    s_per_ps: float
+
+
+def _controls(folder: Path, temperature: float) -> list[Method]:
+    """All controls of a molecule, the reference first; empty without it."""
+    paths = sorted(folder.glob("*.npz"), key=lambda path: (path.stem != REFERENCE, path.name))
+    if not paths or paths[0].stem != REFERENCE:
+        return []
+    methods = []
+    for path in paths:
+        timing = path.with_suffix(".timing.json")
+        try:
+            s_per_ps = _Timing.model_validate(read_json(timing)).s_per_ps
+        except ValidationError:
+            raise ArtifactError(
+                f"{timing} lacks the wall-clock time: delete it and run `kstep controls` again."
+            ) from None
+        side = make_side(path, load_trajectory(path), temperature)
+        methods.append(Method(_named(side), side, s_per_ps))
+    return methods
+
+
+def _named(side: Side) -> str:
+    record = side.trajectory.record
+    return str(record.get("candidate") or record.get("integrator"))

@@ -1,0 +1,130 @@
+"""Everything measured on one molecule, put together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kstep.config import EvalConfig
+from kstep.evaluate.acceptance import verdict
+from kstep.evaluate.basin import time_to_basin
+from kstep.evaluate.checks import Measured
+from kstep.evaluate.cost import cost, load_timing
+from kstep.evaluate.energy import compare_energies
+from kstep.evaluate.ensemble import compare_ensembles
+from kstep.evaluate.map_quality import map_quality
+from kstep.evaluate.memory import compare_memories, efficiency
+from kstep.evaluate.methods import score_methods
+from kstep.evaluate.metrics import (
+    DynamicsMetrics,
+    EnergyMetrics,
+    EnsembleMetrics,
+    MoleculeMetrics,
+    Pair,
+    SpectralPeak,
+    StructureMetrics,
+    TemperatureMetrics,
+)
+from kstep.evaluate.sides import Files, Side, load_sides
+from kstep.evaluate.spectrum import compare_spectra
+from kstep.evaluate.structure import compare_structures
+from kstep.evaluate.temperature import compare_temperatures
+from kstep.evaluate.view import aligned_views
+from kstep.molecule import Molecule
+
+Curves = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What two trajectories of one molecule say about each other.
+
+    Attributes:
+        energy, temperature, ensemble, structure, dynamics: as in `MoleculeMetrics`.
+        curves: for the figures.
+        measured: every deviation that the acceptance rule judges.
+    """
+
+    energy: Pair[EnergyMetrics]
+    temperature: TemperatureMetrics | None
+    ensemble: EnsembleMetrics | None
+    structure: StructureMetrics
+    dynamics: DynamicsMetrics
+    curves: Curves
+    measured: list[Measured]
+
+
+def compare(config: EvalConfig, molecule: Molecule, baseline: Side, candidate: Side) -> Comparison:
+    """Measure a candidate against a baseline."""
+    sides = (baseline, candidate)
+    energy, curves, measured = compare_energies(config, molecule, *sides)
+    temperature = None
+    if all(side.trajectory.has_velocities for side in sides):
+        temperature, found, checks = compare_temperatures(config, molecule, *sides)
+        curves |= found
+        measured += checks
+    ensemble, found, checks = compare_ensembles(config, *sides)
+    curves |= found
+    measured += checks
+    structure, found, checks = compare_structures(config, molecule, *sides)
+    curves |= found
+    measured += checks
+    dynamics, found, checks = _compare_dynamics(config, molecule, *sides)
+    return Comparison(
+        energy, temperature, ensemble, structure, dynamics, curves | found, measured + checks
+    )
+
+
+def score(
+    config: EvalConfig, molecule: Molecule, files: Files
+) -> tuple[MoleculeMetrics, Pair[dict[str, object]], Curves]:
+    """Everything measured on one molecule, the records of its trajectories, and its curves.
+
+    Raises ArtifactError when a file is broken, foreign or too short.
+    """
+    sides = baseline, candidate = load_sides(files, molecule)
+    record = candidate.trajectory.record
+    found = compare(config, molecule, *sides)
+    map_metrics, map_curves = map_quality(files.map)
+    timing = load_timing(files.timing) if files.timing.is_file() else None
+    metrics = MoleculeMetrics(
+        name=molecule.name,
+        smiles=molecule.smiles,
+        n_atoms=molecule.n_atoms,
+        candidate=str(record.get("candidate", "hybrid")),
+        k_steps=record.get("k_steps"),
+        corrector=record.get("corrector"),
+        dt_ps=float(baseline.trajectory.record["dt_ps"]),
+        sampling=Pair(baseline=baseline.sampling, candidate=candidate.sampling),
+        energy=found.energy,
+        temperature=found.temperature,
+        ensemble=found.ensemble,
+        structure=found.structure,
+        dynamics=found.dynamics,
+        map=map_metrics,
+        cost=None if timing is None else cost(config, *sides, timing),
+        efficiency=efficiency(molecule, *sides, timing),
+        basin=None if timing is None else time_to_basin(config, molecule, files, timing),
+        methods=score_methods(config, molecule, files, *sides, timing),
+        verdict=verdict(found.measured),
+    )
+    records = Pair[dict[str, object]](baseline=baseline.trajectory.record, candidate=record)
+    return metrics, records, found.curves | map_curves | aligned_views(molecule, *sides)
+
+
+def _compare_dynamics(
+    config: EvalConfig, molecule: Molecule, baseline: Side, candidate: Side
+) -> tuple[DynamicsMetrics, Curves, list[Measured]]:
+    torsions, curves = compare_memories(molecule, baseline, candidate)
+    nyquist = resolution = None
+    peaks: list[SpectralPeak] = []
+    measured: list[Measured] = []
+    if baseline.motion is not None and candidate.motion is not None:
+        masses = baseline.trajectory.masses.astype(np.float64)
+        nyquist, resolution, peaks, found, measured = compare_spectra(
+            config, baseline.motion, candidate.motion, masses
+        )
+        curves |= found
+    metrics = DynamicsMetrics(
+        nyquist=nyquist, resolution=resolution, peaks=peaks, torsions=torsions
+    )
+    return metrics, curves, measured

@@ -1,0 +1,34 @@
+"""A few frames of both sides, superposed, for the report's view of the moving molecule."""
+
+import numpy as np
+from jaxtyping import Float32
+
+from kstep.evaluate.basin import superposed
+from kstep.evaluate.metrics import SIDES
+from kstep.evaluate.sides import Side
+from kstep.molecule import Molecule
+
+VIEW_FRAMES = 60
+VIEW_SPACING_PS = 0.5
+
+
+def aligned_views(molecule: Molecule, baseline: Side, candidate: Side) -> dict[str, np.ndarray]:
+    """Consecutive frames of the first run of each side, heavy atoms superposed on the first.
+
+    Curves: `view/{numbers,bonds,baseline,candidate}`, nm.
+    """
+    heavy = np.flatnonzero(molecule.numbers > 1)
+    reference = molecule.positions
+    curves: dict[str, np.ndarray] = {"view/numbers": molecule.numbers, "view/bonds": molecule.bonds}
+    for name, side in zip(SIDES, (baseline, candidate), strict=True):
+        stride = max(1, round(VIEW_SPACING_PS / side.frame_ps))
+        frames = side.nvt[0][::stride][:VIEW_FRAMES]
+        curves[f"view/{name}"] = _superposed_on(side.trajectory.pos[frames], reference, heavy)
+    return curves
+
+
+def _superposed_on(
+    frames: np.ndarray, reference: np.ndarray, heavy: np.ndarray
+) -> Float32[np.ndarray, "F N 3"]:
+    fitted = [superposed(frame, reference, heavy) for frame in frames]
+    return np.asarray(fitted, dtype=np.float32)

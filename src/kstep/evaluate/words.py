@@ -1,0 +1,9 @@
+"""Numbers in words, for verdicts and the terminal."""
+
+from collections.abc import Sequence
+
+
+def span(values: Sequence[float]) -> str:
+    """The range of some numbers to two digits: `6.3 to 6.4`, or one number."""
+    low, high = (f"{end:.2g}" if end < 100 else f"{end:.0f}" for end in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"

@@ -1,0 +1,67 @@
+"""The folder of a molecule that `kstep prep` did not make, as `kstep.molecule` reads it."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from kstep import __version__
+from kstep.artifacts import hash_file, write_bytes, write_json, write_text
+from kstep.external.parts import Parts
+from kstep.molecule import SCHEMA, SCHEMA_VERSION, Molecule, load_molecule, write_index
+
+FILES = ("molecule.pdb", "system.xml")
+
+
+def write_molecule(
+    raw: Path, name: str, parts: Parts, positions: np.ndarray, system_xml: Path
+) -> Molecule:
+    """Write `raw/<name>` with the only index entry of `raw`, and read it back.
+
+    Args:
+        raw: the folder of prepared molecules.
+        name: of the molecule.
+        parts: what it is.
+        positions: of an energy minimum, nm [N, 3].
+        system_xml: copied as it is.
+    """
+    directory = raw / name
+    write_text(directory / "molecule.pdb", _pdb(parts, positions))
+    write_bytes(directory / "system.xml", system_xml.read_bytes())
+    write_json(
+        directory / "manifest.json",
+        {
+            "schema": SCHEMA,
+            "schema_version": SCHEMA_VERSION,
+            "name": name,
+            "smiles": "",
+            "numbers": parts.numbers.tolist(),
+            "masses_Da": parts.masses.tolist(),
+            "positions_nm": positions.tolist(),
+            "bonds": parts.bonds.tolist(),
+            "constraints": parts.constraints.tolist(),
+            "remarks": ["not made by kstep prep: topology and System were given."],
+            "hashes": {file: hash_file(directory / file) for file in FILES},
+            "versions": {"kstep": __version__, "OpenMM": openmm.__version__},
+        },
+    )
+    write_index(raw, [name], [])
+    return load_molecule(directory)
+
+
+def _pdb(parts: Parts, positions: np.ndarray) -> str:
+    """PDB without the header, which would hold the date."""
+    topology = app.Topology()
+    residue = topology.addResidue("MOL", topology.addChain("A"))
+    atoms = [
+        topology.addAtom(label, app.Element.getByAtomicNumber(int(number)), residue)
+        for label, number in zip(parts.names, parts.numbers, strict=True)
+    ]
+    for first, second in parts.bonds:
+        topology.addBond(atoms[first], atoms[second])
+    text = io.StringIO()
+    app.PDBFile.writeModel(topology, positions * unit.nanometer, text)
+    app.PDBFile.writeFooter(topology, text)
+    return text.getvalue()

@@ -1,0 +1,30 @@
+"""How figures, tables and lights read the metrics: names of the sides, settings, sentences."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kstep.evaluate.metrics import Metrics, MoleculeMetrics
+
+Settings = Mapping[str, Any]
+
+
+def side_names(molecule: MoleculeMetrics) -> dict[str, str]:
+    """What to call both sides of a molecule."""
+    return {"baseline": "baseline", "candidate": molecule.candidate}
+
+
+def candidate_name(metrics: Metrics) -> str:
+    """What to call the candidate where all molecules are shown at once."""
+    names = {molecule.candidate for molecule in metrics.molecules}
+    return names.pop() if len(names) == 1 else "candidate"
+
+
+def settings_of(metrics: Metrics) -> Settings:
+    """The eval section that the metrics were made with: margins, and what the reader asked for."""
+    settings: Settings = metrics.config["eval"]
+    return settings
+
+
+def sentence(text: str) -> str:
+    """A clause of the metrics with a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""

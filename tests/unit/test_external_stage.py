@@ -1,0 +1,464 @@
+"""Somebody else's trajectory: every format read right, every fault said in one sentence."""
+
+import shutil
+import warnings
+from dataclasses import replace
+
+import h5py
+import MDAnalysis
+import numpy as np
+import openmm
+import pytest
+from openmm import app, unit
+
+from kstep.artifacts import hash_file
+from kstep.config import load_config
+from kstep.errors import ArtifactError
+from kstep.external import Request, run
+from kstep.external.parts import read_parts
+from kstep.md.systems import load_system
+from kstep.mechanics import kinetic_energy
+from kstep.molecule import load_molecules
+from kstep.trajectory import NVE, NVT, Trajectory, load_trajectory, trajectory_record
+
+N_FRAMES = 30
+SPACING = 0.1
+
+
+@pytest.fixture(scope="module")
+def truth(phenol, make_sampler, equilibrium):
+    """Frames of true dynamics, every 0.1 ps."""
+    return make_sampler(phenol).sample(*equilibrium, 300.0, 2, 50 * N_FRAMES, 50)
+
+
+@pytest.fixture
+def request_for(tmp_path, phenol):
+    def make(*paths, ensemble="nvt", frame_ps=None):
+        return Request(paths, phenol.pdb, phenol.system_xml, ensemble, frame_ps)
+
+    return make
+
+
+@pytest.fixture
+def config(tmp_path):
+    return load_config([], [f"paths.run={tmp_path / 'run'}", "hybrid.platform=Reference"])
+
+
+def write_dcd(path, pos, spacing=SPACING):
+    n_atoms = pos.shape[1]
+    with warnings.catch_warnings(), MDAnalysis.Writer(str(path), n_atoms, dt=spacing) as writer:
+        warnings.simplefilter("ignore")
+        universe = MDAnalysis.Universe.empty(n_atoms, trajectory=True)
+        for x in pos:
+            universe.atoms.positions = 10 * x
+            writer.write(universe.atoms)
+
+
+def write_gromacs(path, pos, vel=None, times=None):
+    n_atoms = pos.shape[1]
+    times = SPACING * np.arange(1, len(pos) + 1) if times is None else times
+    universe = MDAnalysis.Universe.empty(n_atoms, trajectory=True, velocities=vel is not None)
+    with warnings.catch_warnings(), MDAnalysis.Writer(str(path), n_atoms) as writer:
+        warnings.simplefilter("ignore")
+        for index, (x, time) in enumerate(zip(pos, times, strict=True)):
+            universe.atoms.positions = 10 * x
+            if vel is not None:
+                universe.atoms.velocities = 10 * vel[index]
+            universe.trajectory.ts.time = time
+            universe.trajectory.ts.dimensions = [5, 5, 5, 90, 90, 90]  # to be ignored
+            writer.write(universe.atoms)
+
+
+def write_h5md(path, pos, vel, units=("nm", "nm ps-1", "ps")):
+    with h5py.File(path, "w") as file:
+        file.create_group("h5md").attrs["version"] = [1, 1]
+        box = file.create_group("particles/trajectory/box")
+        box.attrs["dimension"] = 3
+        box.attrs["boundary"] = ["none"] * 3
+        for name, array, unit_name in (("position", pos, units[0]), ("velocity", vel, units[1])):
+            element = file.create_group(f"particles/trajectory/{name}")
+            element["value"] = array
+            element["step"] = np.arange(len(pos))
+            element["time"] = SPACING * np.arange(1, len(pos) + 1)
+            if units[0]:
+                element["value"].attrs["unit"] = unit_name
+                element["time"].attrs["unit"] = units[2]
+
+
+def write_npz(path, **arrays):
+    np.savez(path, **arrays)
+
+
+def ours(truth, phenol, kinds=(NVT,), **record):
+    n_segments, n_frames = len(kinds), len(truth.epot)
+    repeated = [np.concatenate([a] * n_segments) for a in (truth.pos, truth.vel, truth.epot)]
+    ekin = kinetic_energy(repeated[1], phenol.masses)
+    return Trajectory(
+        pos=repeated[0],
+        vel=repeated[1],
+        box=np.zeros((len(ekin), 3, 3)),
+        epot=repeated[2],
+        ekin=ekin,
+        etot=repeated[2] + ekin,
+        times=np.tile(SPACING * np.arange(1, n_frames + 1), n_segments),
+        segment=np.repeat(np.arange(n_segments), n_frames),
+        segment_kind=np.array(kinds),
+        segment_temperature=np.full(n_segments, 300.0),
+        force_calls=np.zeros(len(ekin), dtype=np.int64),
+        numbers=phenol.numbers,
+        masses=phenol.masses,
+        record=trajectory_record(**record),
+    )
+
+
+def result_of(outcome):
+    config, molecule = outcome
+    return load_trajectory(config.paths.run / "hybrid" / f"{molecule.name}.npz")
+
+
+WRITERS = {
+    "a.dcd": (lambda p, t: write_dcd(p, t.pos), 2e-7),
+    "a.xtc": (lambda p, t: write_gromacs(p, t.pos), 6e-4),
+    "a.trr": (lambda p, t: write_gromacs(p, t.pos, t.vel), 2e-7),
+    "a.h5md": (lambda p, t: write_h5md(p, t.pos, t.vel), 2e-7),
+    "b.h5": (
+        lambda p, t: write_h5md(p, 10 * t.pos, 0.01 * t.vel, ("Angstrom", "Angstrom fs-1", "ps")),
+        2e-7,
+    ),
+    "a.npz": (
+        lambda p, t: write_npz(p, pos=t.pos, vel=t.vel, times_ps=5 + SPACING * np.arange(N_FRAMES)),
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_the_frames_that_were_written(
+    name, truth, tmp_path, config, request_for, phenol
+):
+    path = tmp_path / name
+    write, precision = WRITERS[name]
+    write(path, truth)
+    outcome = run(config, request_for(path))
+    found = result_of(outcome)
+    np.testing.assert_allclose(found.pos, truth.pos, atol=precision)
+    np.testing.assert_allclose(found.times, SPACING * np.arange(1, N_FRAMES + 1), rtol=1e-5)
+    assert np.abs(found.epot - truth.epot).max() < (5.0 if name == "a.xtc" else 0.01)
+    assert found.record["rounding_nm"] == (0.001 if name == "a.xtc" else 0)
+    assert found.has_velocities == (name not in ("a.dcd", "a.xtc"))
+    if found.has_velocities:
+        np.testing.assert_allclose(found.vel, truth.vel, atol=2e-6)
+        np.testing.assert_allclose(found.etot, found.epot + found.ekin)
+    else:
+        assert np.isnan(found.vel).all() and np.isnan(found.etot).all()
+    assert found.record["candidate"] == name
+    assert found.record["temperatures_K"] == [300.0]
+    assert "k_steps" not in found.record
+    assert sorted(file.name for file in tmp_path.iterdir()) == [name, "run"]
+
+
+def test_the_molecule_and_the_configuration_serve_the_baseline(
+    truth, tmp_path, config, request_for, phenol
+):
+    path = tmp_path / "my run (2).npz"
+    write_npz(path, pos=truth.pos)
+    own, molecule = run(config, request_for(path, frame_ps=SPACING))
+    assert own.paths.data == tmp_path / "run" / "external" / "data"
+    assert own.paths.run == tmp_path / "run" / "external"
+    assert [m.name for m in load_molecules(own.paths.data / "raw")] == ["my_run_2"]
+    np.testing.assert_array_equal(molecule.numbers, phenol.numbers)
+    np.testing.assert_array_equal(molecule.masses, phenol.masses)
+    np.testing.assert_array_equal(molecule.constraints, phenol.constraints)
+    bonds = [{frozenset(bond) for bond in m.bonds.tolist()} for m in (molecule, phenol)]
+    assert bonds[0] == bonds[1]
+    assert result_of((own, molecule)).record["fingerprint"] == molecule.fingerprint
+    md = own.md
+    load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
+    assert (md.nonbonded_cutoff_nm, md.burst.count, md.temperatures) == (None, 0, (300.0,))
+    type(own).model_validate(own.model_dump())
+    reread = read_parts(molecule.pdb, molecule.system_xml)
+    np.testing.assert_array_equal(reread.numbers, phenol.numbers)
+
+
+def test_the_conformer_is_a_minimum(truth, tmp_path, config, request_for, make_dynamics):
+    path = tmp_path / "a.npz"
+    write_npz(path, pos=truth.pos)
+    _, molecule = run(config, request_for(path, frame_ps=SPACING))
+    dynamics = make_dynamics(molecule)
+    _, minimum = dynamics.evaluate(molecule.positions)
+    assert minimum < truth.epot.min() - 10
+
+
+def test_several_files_are_replicas_and_equal_input_gives_equal_bytes(
+    truth, tmp_path, config, request_for
+):
+    paths = [tmp_path / f"{label}.npz" for label in "ab"]
+    for path in paths:
+        write_npz(path, pos=truth.pos, vel=truth.vel)
+    outcome = run(config, request_for(*paths, frame_ps=0.5))
+    found = result_of(outcome)
+    assert [len(frames) for frames in found.segments(NVT, 300.0)] == [N_FRAMES] * 2
+    np.testing.assert_allclose(found.times[N_FRAMES:], 0.5 * np.arange(1, N_FRAMES + 1))
+    file = outcome[0].paths.run / "hybrid" / "a.npz"
+    before = hash_file(file)
+    run(config, request_for(*paths, frame_ps=0.5))
+    assert hash_file(file) == before
+
+
+def test_windows_of_constant_energy_need_velocities(truth, tmp_path, config, request_for):
+    with_them, without = tmp_path / "a.trr", tmp_path / "a.xtc"
+    write_gromacs(with_them, truth.pos, truth.vel)
+    write_gromacs(without, truth.pos)
+    found = result_of(run(config, request_for(with_them, ensemble="nve")))
+    assert [len(frames) for frames in found.segments(NVE, 300.0)] == [N_FRAMES]
+    with pytest.raises(ArtifactError, match=r"a\.xtc holds no velocities.*save them"):
+        run(config, request_for(without, ensemble="nve"))
+    with pytest.raises(ArtifactError, match=r"a\.xtc holds no velocities and others do"):
+        run(config, request_for(with_them, without))
+
+
+def test_files_of_kstep_give_the_segments_asked_for(truth, tmp_path, config, request_for, phenol):
+    path = tmp_path / "ours.npz"
+    ours(truth, phenol, (NVT, NVT, NVE)).save(path)
+    assert len(result_of(run(config, request_for(path))).segments(NVT)) == 2
+    found = result_of(run(config, request_for(path, ensemble="nve")))
+    assert len(found.segments(NVE)) == 1
+    np.testing.assert_allclose(found.epot, truth.epot, atol=1e-6)
+    warmer = load_config([], [f"paths.run={tmp_path / 'x'}", "hybrid.temperature_K=310"])
+    with pytest.raises(ArtifactError, match="no NVT frames at 310 K"):
+        run(warmer, request_for(path))
+    replace(ours(truth, phenol), numbers=phenol.numbers[::-1].copy()).save(path)
+    with pytest.raises(ArtifactError, match="other elements"):
+        run(config, request_for(path))
+    replace(ours(truth, phenol), masses=2 * phenol.masses).save(path)
+    with pytest.raises(ArtifactError, match="other masses"):
+        run(config, request_for(path))
+
+
+def with_nan(pos):
+    bad = pos.copy()
+    bad[7, 3, 1] = np.nan
+    return bad
+
+
+def broken(pos):
+    bad = pos.copy()
+    bad[4, 12] += [2.0, 0, 0]
+    return bad
+
+
+def stretched(pos):
+    bad = pos.copy()
+    bad[:, 12] += 0.1 * (bad[:, 12] - bad[:, 6])
+    return bad
+
+
+FAULTS = {
+    "10 times too long": (lambda t: {"pos": 10 * t.pos}, r"typically 1\.\d+ nm: .*another unit"),
+    "10 times too short": (lambda t: {"pos": 0.1 * t.pos}, r"another unit"),
+    "NaN": (lambda t: {"pos": with_nan(t.pos)}, r"not numbers, first in frame 7"),
+    "broken": (lambda t: {"pos": broken(t.pos)}, r"between atoms 6 and 12 in frame 4.*whole"),
+    "unconstrained": (lambda t: {"pos": stretched(t.pos)}, r"violates the constraints .* 4\.1 %"),
+    "no frames": (lambda t: {"pos": t.pos[:0]}, r"has 0 frames, 20 are needed"),
+    "few frames": (lambda t: {"pos": t.pos[:19]}, r"has 19 frames, 20 are needed"),
+    "fewer atoms": (lambda t: {"pos": t.pos[:, :12]}, r"has 12 atoms and .*phenol.* has 13"),
+    "permuted": (lambda t: {"pos": t.pos[:, ::-1]}, r"in another order"),
+    "no pos": (lambda t: {"xyz": t.pos}, r"lacks the array 'pos'"),
+    "flat": (lambda t: {"pos": t.pos.reshape(N_FRAMES, -1)}, r"arrays of the wrong shape"),
+    "vel in Å/ps": (lambda t: {"pos": t.pos, "vel": 10 * t.vel}, r"velocities of .* another unit"),
+    "vel NaN": (lambda t: {"pos": t.pos, "vel": with_nan(t.vel)}, r"velocities that are not num"),
+    "times": (
+        lambda t: {"pos": t.pos, "times_ps": np.zeros(N_FRAMES)},
+        r"do not increase: .*--frame-ps",
+    ),
+    "gap": (
+        lambda t: {"pos": t.pos, "times_ps": np.r_[0:20, 21:31] * SPACING},
+        r"not equally spaced",
+    ),
+    "no times": (lambda t: {"pos": t.pos}, r"does not say the time .*--frame-ps"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bad_trajectory_is_refused_in_one_sentence(fault, truth, tmp_path, config, request_for):
+    arrays, sentence = FAULTS[fault]
+    path = tmp_path / "candidate.npz"
+    write_npz(path, **arrays(truth))
+    with pytest.raises(ArtifactError, match=sentence) as caught:
+        run(config, request_for(path))
+    message = str(caught.value)
+    assert str(path) in message and message.endswith(".") and "\n" not in message
+    assert not (tmp_path / "run" / "external" / "hybrid").exists()
+
+
+def test_dcd_that_does_not_know_its_time_asks_for_it(truth, tmp_path, config, request_for):
+    path = tmp_path / "a.dcd"
+    write_dcd(path, truth.pos, spacing=0.04888821)  # what mdtraj and VMD write: delta 1
+    with pytest.raises(ArtifactError, match="--frame-ps"):
+        run(config, request_for(path))
+    found = result_of(run(config, request_for(path, frame_ps=0.2)))
+    assert found.times[1] == pytest.approx(0.4)
+    with pytest.raises(ArtifactError, match="--frame-ps -1"):
+        run(config, request_for(path, frame_ps=-1.0))
+
+
+def test_files_of_openmm_are_read(truth, tmp_path, config, request_for, phenol):
+    path = tmp_path / "openmm.dcd"
+    topology = app.PDBFile(str(phenol.pdb)).topology
+    with path.open("wb") as stream:
+        file = app.DCDFile(stream, topology, 0.002 * unit.picosecond, 0, 50)
+        for x in truth.pos:
+            file.writeModel(x * unit.nanometer)
+    found = result_of(run(config, request_for(path)))
+    np.testing.assert_allclose(found.pos, truth.pos, atol=2e-7)
+    np.testing.assert_allclose(found.times, SPACING * np.arange(1, N_FRAMES + 1), rtol=1e-5)
+
+
+def test_unreadable_files_are_said(truth, tmp_path, config, request_for, capfd):
+    for name in ("a.dcd", "a.xtc", "a.trr", "a.h5md", "a.npz"):
+        path = tmp_path / name
+        with pytest.raises(ArtifactError, match=rf"{name} does not exist"):
+            run(config, request_for(path))
+        path.write_bytes(b"not a trajectory at all" * 20)
+        with pytest.raises(ArtifactError, match=rf"{name} cannot be read as"):
+            run(config, request_for(path))
+    with pytest.raises(ArtifactError, match=r"a\.mdcrd is of no known .* format"):
+        run(config, request_for(tmp_path / "a.mdcrd"))
+    write_h5md(tmp_path / "u.h5md", truth.pos, truth.vel, (None, None, None))
+    with pytest.raises(ArtifactError, match=r"u\.h5md does not say in which units"):
+        run(config, request_for(tmp_path / "u.h5md"))
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_replicas_must_differ_and_share_their_spacing(truth, tmp_path, config, request_for):
+    first, second = tmp_path / "a.npz", tmp_path / "b.npz"
+    write_npz(first, pos=truth.pos, times_ps=SPACING * np.arange(N_FRAMES))
+    write_npz(second, pos=truth.pos, times_ps=0.2 * np.arange(N_FRAMES))
+    with pytest.raises(ArtifactError, match=r"b\.npz has a frame every 0\.2 ps and .* every 0\.1"):
+        run(config, request_for(first, second))
+    with pytest.raises(ArtifactError, match=r"a\.npz is given twice"):
+        run(config, request_for(first, first))
+
+
+def change_system(path, phenol, change):
+    system = openmm.XmlSerializer.deserialize(phenol.system_xml.read_text())
+    change(system)
+    path.write_text(openmm.XmlSerializer.serialize(system))
+    return path
+
+
+def make_periodic(system):
+    for force in system.getForces():
+        if isinstance(force, openmm.NonbondedForce):
+            force.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
+
+
+SYSTEM_FAULTS = {
+    "barostat": (lambda s: s.addForce(openmm.MonteCarloBarostat(1, 300)), "MonteCarloBarostat"),
+    "thermostat": (lambda s: s.addForce(openmm.AndersenThermostat(300, 1)), "AndersenThermostat"),
+    "periodic": (make_periodic, "is periodic, .*NoCutoff"),
+    "massless": (lambda s: s.setParticleMass(0, 0), "atoms of no mass"),
+    "virtual": (
+        lambda s: s.setVirtualSite(1, openmm.TwoParticleAverageSite(0, 2, 0.5, 0.5)),
+        "virtual sites",
+    ),
+    "atoms": (lambda s: s.addParticle(1), "has 13 atoms and .* has 14"),
+    "masses": (lambda s: s.setParticleMass(6, 32), r"atom 6 .*\+16\.00 Da more than the O"),
+}
+
+
+@pytest.mark.parametrize("fault", SYSTEM_FAULTS)
+def test_a_system_that_cannot_be_judged_is_refused(fault, phenol, tmp_path):
+    change, sentence = SYSTEM_FAULTS[fault]
+    path = change_system(tmp_path / "system.xml", phenol, change)
+    with pytest.raises(ArtifactError, match=sentence) as caught:
+        read_parts(phenol.pdb, path)
+    assert str(path) in str(caught.value)
+
+
+def test_repartitioned_masses_are_no_fault(phenol, tmp_path):
+    def repartition(system):
+        for hydrogen, heavy in ((7, 0), (12, 6)):
+            system.setParticleMass(heavy, system.getParticleMass(heavy)._value - 2)
+            system.setParticleMass(hydrogen, system.getParticleMass(hydrogen)._value + 2)
+
+    path = change_system(tmp_path / "system.xml", phenol, repartition)
+    assert read_parts(phenol.pdb, path).masses[7] == pytest.approx(phenol.masses[7] + 2)
+
+
+def edited_pdb(tmp_path, phenol, edit):
+    path = tmp_path / "topology.pdb"
+    path.write_text(edit(phenol.pdb.read_text()))
+    return path
+
+
+def without_connections(text):
+    return "".join(line for line in text.splitlines(True) if not line.startswith("CONECT"))
+
+
+def test_bonds_come_from_the_system_where_the_topology_has_none(phenol, tmp_path):
+    path = edited_pdb(tmp_path, phenol, without_connections)
+    parts = read_parts(path, phenol.system_xml)
+    expected = {frozenset(bond) for bond in phenol.bonds.tolist()}
+    assert {frozenset(bond) for bond in parts.bonds.tolist()} == expected
+
+
+TOPOLOGY_FAULTS = {
+    "element": (lambda t: t.replace("           O  ", "           S  "), r"Da more than the S"),
+    "no element": (lambda t: t.replace("           O  ", "              "), r"element of every"),
+    "order": (
+        lambda t: t.replace("CONECT    1    2    6    8", "CONECT    1    2    6    9").replace(
+            "CONECT    8    1", "CONECT    9    1"
+        ),
+        r"bond between atoms 0 and 8 .* same order",
+    ),
+    "nonsense": (lambda t: "nothing to see\n", r"cannot be read as a topology"),
+    "two molecules": (
+        lambda t: t.replace("CONECT    7    6   13\n", "CONECT    7    6\n").replace(
+            "CONECT   13    7\n", ""
+        ),
+        r"holds 2 molecules",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", TOPOLOGY_FAULTS)
+def test_a_topology_that_does_not_fit_is_refused(fault, phenol, tmp_path):
+    edit, sentence = TOPOLOGY_FAULTS[fault]
+    path = edited_pdb(tmp_path, phenol, edit)
+    with pytest.raises(ArtifactError, match=sentence) as caught:
+        read_parts(path, phenol.system_xml)
+    assert str(path) in str(caught.value)
+
+
+def test_missing_and_foreign_parts_are_said(phenol, tmp_path):
+    with pytest.raises(ArtifactError, match=r"no\.pdb does not exist"):
+        read_parts(tmp_path / "no.pdb", phenol.system_xml)
+    with pytest.raises(ArtifactError, match=r"no\.xml does not exist"):
+        read_parts(phenol.pdb, tmp_path / "no.xml")
+    foreign = shutil.copy(phenol.pdb, tmp_path / "system.xml")
+    with pytest.raises(ArtifactError, match=r"system\.xml is not an OpenMM System"):
+        read_parts(phenol.pdb, foreign)
+
+
+def test_a_system_without_solvent_and_constraints_is_judged_as_it_is(
+    truth, phenol, tmp_path, config
+):
+    def strip(system):
+        for index in reversed(range(system.getNumConstraints())):
+            first, second, length = system.getConstraintParameters(index)
+            bonds = next(f for f in system.getForces() if isinstance(f, openmm.HarmonicBondForce))
+            bonds.addBond(first, second, length, 3e5)
+            system.removeConstraint(index)
+        for index in reversed(range(system.getNumForces())):
+            if isinstance(system.getForce(index), openmm.GBSAOBCForce):
+                system.removeForce(index)
+
+    path = tmp_path / "a.npz"
+    write_npz(path, pos=truth.pos)
+    system = change_system(tmp_path / "system.xml", phenol, strip)
+    own, molecule = run(config, Request((path,), phenol.pdb, system, "nvt", SPACING))
+    assert (own.md.constraints, own.md.implicit_solvent) == ("None", "None")
+    assert (own.prep.constraints, own.prep.implicit_solvent) == ("None", "None")
+    assert len(molecule.constraints) == 0
+    assert np.abs(result_of((own, molecule)).epot - truth.epot).min() > 1
