@@ -60,7 +60,7 @@ class EvalConfig(Section):
         0.04, description="accepted relative error of the width of a bond or angle"
     )
     max_stiffness_error: Positive = Field(
-        0.03, description="accepted relative error of a bond's or angle's effective frequency"
+        0.04, description="accepted relative error of a bond's or angle's effective frequency"
     )
     max_divergence: Positive = Field(
         0.02, description="accepted Jensen-Shannon divergence beyond the baseline's noise, nats"

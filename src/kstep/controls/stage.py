@@ -20,9 +20,10 @@ from kstep.controls.assembly import (
 )
 from kstep.controls.plan import Plan, plan_of
 from kstep.controls.sampling import Runner, Stretch
-from kstep.controls.timing import time_integrator
+from kstep.controls.timing import Cost
 from kstep.controls.variants import Variant, variant
 from kstep.errors import ArtifactError
+from kstep.md.platforms import time_integrator
 from kstep.molecule import Molecule
 from kstep.parallel import Report, ns_per_day, run_parallel
 from kstep.trajectory import load_trajectory
@@ -89,11 +90,12 @@ def simulate(md: MdConfig, task: Task, report: Report) -> Path:
     """All replicas of one control, from the first unfinished one, then the final files."""
     molecule, plan, control = task.molecule, task.plan, variant(task.name, md)
     system = control.system(molecule, md)
-    cost = time_integrator(
+    seconds = time_integrator(
         system,
         lambda: control.langevin(plan.dt_ps, plan.temperature_K, plan.friction_per_ps, 1),
         molecule.positions,
     )
+    cost = Cost(seconds)
     platform = cost.platform(plan.platform)
     runner = Runner(molecule, control, plan, system, platform)
     record = _record(task, control, system, platform)

@@ -75,11 +75,7 @@ class Timing:
         Where two are close a moment's load would decide, and with it the last digits of every
         result; so another platform must be clearly faster than Reference.
         """
-        times = {name: by["velocity_verlet"] for name, by in self.seconds.items()}
-        fastest = min(times, key=times.__getitem__)
-        if "Reference" in times and times[fastest] > CLEARLY_FASTER * times["Reference"]:
-            return "Reference"
-        return fastest
+        return preferred({name: by["velocity_verlet"] for name, by in self.seconds.items()})
 
     @property
     def fastest_step(self) -> float:
@@ -119,15 +115,41 @@ def time_platforms(
         "LangevinMiddleIntegrator": lambda: openmm.LangevinMiddleIntegrator(300.0, 1.0, dt_ps),
     }
     result: dict[str, dict[str, float]] = {}
+    for integrator, make in integrators.items():
+        for platform, value in time_integrator(system, make, positions, seconds).items():
+            result.setdefault(platform, {})[integrator] = value
+    return Timing(result)
+
+
+def time_integrator(
+    system: openmm.System,
+    make: Callable[[], openmm.Integrator],
+    positions: Float[np.ndarray, "N 3"],
+    seconds: float = 0.1,
+) -> dict[str, float]:
+    """Seconds per step of one integrator on every platform that works here.
+
+    Args:
+        system: the molecule's System.
+        make: gives a new integrator.
+        positions: nm; a minimum-energy conformer.
+        seconds: time spent on each platform.
+    """
+    result: dict[str, float] = {}
     for platform in available_platforms():
         try:
-            result[platform] = {
-                name: _seconds_per_step(make_context(system, make(), platform), positions, seconds)
-                for name, make in integrators.items()
-            }
+            context = make_context(system, make(), platform)
         except DeviceError:  # built in, but its hardware is not there
             continue
-    return Timing(result)
+        result[platform] = _seconds_per_step(context, positions, seconds)
+    return result
+
+
+def preferred(seconds: dict[str, float]) -> str:
+    """The fastest platform, unless Reference is nearly as fast: seconds per step by platform."""
+    fastest = min(seconds, key=seconds.__getitem__)
+    limit = CLEARLY_FASTER * seconds.get("Reference", float("inf"))
+    return "Reference" if seconds[fastest] > limit else fastest
 
 
 def resolve_platform(
