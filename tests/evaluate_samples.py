@@ -5,9 +5,11 @@ canonical at the given temperature, NVE windows are the exact harmonic motion.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from kstep.artifacts import hash_file, write_json
 from kstep.config import Config, load_config
@@ -187,6 +189,21 @@ def make_hybrid(molecule: Molecule, seed: int = 2, **options: object) -> Traject
     return make_trajectory(molecule, seed, **HYBRID, **options)
 
 
+def make_trajectory_of(molecule: Molecule, seed: int, n_frames: int = 64) -> Trajectory:
+    """Frames of a real molecule at its minimum, tumbling: constrained bonds keep their lengths."""
+    rotations = Rotation.random(n_frames, rng=np.random.default_rng(seed)).as_matrix()
+    pos = np.einsum("tij,nj->tni", rotations, molecule.positions)
+    still, times = np.zeros(n_frames), 0.1 * np.arange(1, n_frames + 1)
+    return Trajectory(
+        pos=pos, vel=np.zeros_like(pos), box=np.zeros((n_frames, 3, 3)), epot=still, ekin=still,
+        etot=still, times=times, segment=np.zeros(n_frames, dtype=np.int64),
+        segment_kind=np.array([NVT]), segment_temperature=np.array([300.0]),
+        force_calls=np.zeros(n_frames, dtype=np.int64), numbers=molecule.numbers,
+        masses=molecule.masses,
+        record=trajectory_record(fingerprint=molecule.fingerprint, temperatures_K=[300.0]),
+    )  # fmt: skip
+
+
 TIMING = {
     "wall_s": {
         "jump": 30.0, "constraints": 4.0, "forces": 2.0, "thermostat": 1.0, "fallback": 1.0,
@@ -242,8 +259,12 @@ def make_run(
     reference = folder / "data" / "md" / f"{molecule.name}.npz"
     baseline.save(reference)
     hybrid.save(place / f"{molecule.name}.npz")
-    make_motion(11, 1).save(motion_of(reference))
-    (motion or make_motion(12, 9)).save(motion_of(place / f"{molecule.name}.npz"))
+    own = motion_record(fingerprint=molecule.fingerprint, temperature_K=300.0)
+    for path, found in (
+        (reference, make_motion(11, 1)),
+        (place / f"{molecule.name}.npz", motion or make_motion(12, 9)),
+    ):
+        replace(found, record=own).save(motion_of(path))
     (place / f"{molecule.name}.timing.json").write_text(json.dumps(TIMING))
     for side, arrival in (("baseline", 8.0), ("hybrid", 6.0)):
         trajectory, extra = make_search(molecule, 3, arrival)

@@ -64,11 +64,16 @@ def motion_record(**content: object) -> Record:
 def load_motion(path: Path) -> Motion:
     """Read a motion file and check that it is whole.
 
-    Raises ArtifactError for a missing, truncated or foreign file, for arrays whose lengths
-    disagree and for values that are not finite.
+    Raises ArtifactError for a missing, truncated or foreign file, for arrays of another type or
+    whose lengths disagree, for values that are not finite, for a spacing that is not positive and
+    where there is no window of two frames.
     """
     arrays, record = read_npz(path, SCHEMA, SCHEMA_VERSION, _KEYS.values())
-    vel, epot, ekin = (arrays[key] for key in ("vel", "Epot", "Ekin"))
+    vel, epot, ekin, spacing = (arrays[key] for key in ("vel", "Epot", "Ekin", "spacing_ps"))
+    if vel.dtype != np.float32 or any(a.dtype.kind != "f" for a in (epot, ekin, spacing)):
+        raise ArtifactError(
+            f"{path} has arrays of the wrong type: delete it and run its stage again."
+        )
     if vel.ndim != 4 or not vel.shape[:2] == epot.shape == ekin.shape:
         raise ArtifactError(
             f"{path} has arrays of different lengths: delete it and run its stage again."
@@ -77,4 +82,15 @@ def load_motion(path: Path) -> Motion:
         raise ArtifactError(
             f"{path} holds values that are not finite: delete it and run its stage again."
         )
-    return Motion(vel, epot, ekin, float(arrays["spacing_ps"]), record)
+    if spacing.shape != () or not 0.0 < spacing < np.inf:
+        raise ArtifactError(
+            f"{path} holds spacing_ps={spacing}, not one positive time: "
+            "delete it and run its stage again."
+        )
+    n_windows, n_frames = epot.shape
+    if n_windows < 1 or n_frames < 2:
+        raise ArtifactError(
+            f"{path} holds {n_windows} windows of {n_frames} frames, 1 window of 2 is needed: "
+            "lengthen motion.window_ps, delete it and run its stage again."
+        )
+    return Motion(vel, epot, ekin, float(spacing), record)

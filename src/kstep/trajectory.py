@@ -3,8 +3,9 @@
 Because both have the same type, nothing downstream can treat one more kindly than the other.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -24,7 +25,8 @@ _KEYS = {
     "segment_temperature": "segment_temperature_K",
     "force_calls": "force_calls", "numbers": "numbers", "masses": "masses",
 }  # fmt: skip
-_NOT_PER_FRAME = ("segment_kind", "segment_temperature", "numbers", "masses")
+_WHOLE = ("segment", "segment_kind", "force_calls", "numbers")
+"""Fields of whole numbers; the others are real."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,23 +103,16 @@ def trajectory_record(**content: object) -> Record:
 def load_trajectory(path: Path) -> Trajectory:
     """Read a trajectory and check that it is whole.
 
-    Raises ArtifactError for a missing, truncated or foreign file, for arrays whose lengths
-    disagree and for values that are not finite.
+    Raises ArtifactError for a missing, truncated or foreign file, for arrays of another type or
+    whose lengths disagree, for values that are not finite, and for segments, times or entries of
+    the record that no run leaves.
     """
     arrays, record = read_npz(path, SCHEMA, SCHEMA_VERSION, _KEYS.values())
     content = {field: arrays[key] for field, key in _KEYS.items()}
-    n_frames, n_atoms = len(content["times"]), len(content["masses"])
-    per_frame = [f.name for f in fields(Trajectory) if f.name in _KEYS]
-    per_frame = [n for n in per_frame if n not in _NOT_PER_FRAME]
-    if any(len(content[name]) != n_frames for name in per_frame) or (
-        content["pos"].shape != (n_frames, n_atoms, 3)
-        or content["vel"].shape != (n_frames, n_atoms, 3)
-        or len(content["numbers"]) != n_atoms
-    ):
-        raise ArtifactError(
-            f"{path} has arrays of different lengths: delete it and run its stage again."
-        )
+    _check_arrays(path, content)
+    _check_record(path, record)
     trajectory = Trajectory(**content, record=record)
+    _check_segments(path, trajectory)
     measured = ("vel", "ekin") if trajectory.has_velocities else ()
     for name in ("pos", "epot", *measured):
         if not np.isfinite(content[name]).all():
@@ -126,3 +121,66 @@ def load_trajectory(path: Path) -> Trajectory:
                 "delete it and run its stage again with a shorter time step."
             )
     return trajectory
+
+
+def _check_arrays(path: Path, content: dict[str, np.ndarray]) -> None:
+    """Type and shape of every array, before anything is computed from it."""
+    for name, values in content.items():
+        if values.dtype.kind not in ("iu" if name in _WHOLE else "f"):
+            raise ArtifactError(
+                f"{path} holds {_KEYS[name]} of type {values.dtype}: "
+                "delete it and run its stage again."
+            )
+    n_frames, n_atoms = content["times"].size, content["masses"].size
+    per_atom, per_segment = (n_atoms,), (content["segment_kind"].size,)
+    shapes = {
+        "pos": (n_frames, n_atoms, 3), "vel": (n_frames, n_atoms, 3), "box": (n_frames, 3, 3),
+        "numbers": per_atom, "masses": per_atom,
+        "segment_kind": per_segment, "segment_temperature": per_segment,
+    }  # fmt: skip
+    if any(values.shape != shapes.get(name, (n_frames,)) for name, values in content.items()):
+        raise ArtifactError(
+            f"{path} has arrays of different lengths: delete it and run its stage again."
+        )
+
+
+def _check_segments(path: Path, trajectory: Trajectory) -> None:
+    """Every segment has frames, in order, at times that increase and at a temperature."""
+    segment, count = trajectory.segment, len(trajectory.segment_kind)
+    steps = np.diff(segment)
+    if not len(segment):
+        wrong = "holds no frames"
+    elif not np.array_equal(segment[[0, -1]], [0, count - 1]):
+        wrong = f"does not number its {count} segments from 0 to {count - 1}"
+    elif not np.isin(steps, (0, 1)).all():
+        wrong = "has segments that are out of order or without frames"
+    elif not np.isin(trajectory.segment_kind, (NVT, NVE, NVE_RESCALED)).all():
+        wrong = "has segments of an unknown kind"
+    elif not _positive(trajectory.segment_temperature.tolist()):
+        wrong = "has segments whose temperature is not a positive number"
+    elif not np.isfinite(trajectory.times).all():
+        wrong = "holds times that are not finite"
+    elif not (np.diff(trajectory.times)[steps == 0] > 0.0).all():
+        wrong = "holds times that do not increase within a segment"
+    else:
+        return
+    raise ArtifactError(f"{path} {wrong}: delete it and run its stage again.")
+
+
+def _check_record(path: Path, record: Record) -> None:
+    """Temperatures and time step, where the record tells them, are numbers to reckon with."""
+    temperatures = record.get("temperatures_K", [1.0])
+    if not (isinstance(temperatures, list) and temperatures and _positive(temperatures)):
+        wrong, value = "temperatures_K", temperatures
+    elif not _positive([record.get("dt_ps", 1.0)]):
+        wrong, value = "dt_ps", record["dt_ps"]
+    else:
+        return
+    raise ArtifactError(
+        f"{path} says that its {wrong} is {value!r}: delete it and run its stage again."
+    )
+
+
+def _positive(values: list[Any]) -> bool:
+    """Whether all are finite numbers above zero."""
+    return all(isinstance(value, int | float) and 0.0 < value < np.inf for value in values)

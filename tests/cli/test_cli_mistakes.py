@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +75,60 @@ def test_mistakes_are_one_sentence(kstep, arguments, status, words):
     found, stderr = kstep(*arguments)
     assert found == status
     assert words in only_sentence(stderr)
+
+
+def test_options_and_overrides_mix(kstep, monkeypatch):
+    """What reaches the stage holds every override, in the order given."""
+    seen = []
+    monkeypatch.setattr("kstep.evaluate.run", lambda config, _: seen.append(config.eval) or 1 / 0)
+    words = ["eval", "eval.workers=1", "--resume", "eval.bootstrap=30", "--config", "own.yaml",
+             "eval.bootstrap=40", "eval.seed=7"]  # fmt: skip
+    Path("own.yaml").write_text("eval: {bootstrap: 20}")
+    with pytest.raises(ZeroDivisionError):
+        kstep(*words)
+    assert (seen[0].workers, seen[0].bootstrap, seen[0].seed) == (1, 40, 7)
+
+
+def test_an_unknown_option_is_still_one(kstep, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        kstep("eval", "eval.workers=1", "--nonsense", "eval.bootstrap=30")
+    assert "unrecognized arguments: --nonsense\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--resume", "b.dcd"], ["b.dcd", "--resume"], ["eval.workers=1", "--resume", "b.dcd"]],
+)
+def test_a_word_that_is_not_an_override(kstep, arguments):
+    status, stderr = kstep("eval", *arguments)
+    assert status == ConfigError.exit_code
+    sentence = only_sentence(stderr)
+    assert "'b.dcd' is not an override: write section.key=value" in sentence
+    assert "--trajectory" not in sentence
+
+
+def test_a_second_trajectory_without_its_option(kstep):
+    status, stderr = kstep("eval", "--trajectory", "a.dcd", "b.dcd", "--topology", "a.pdb")
+    assert status == ConfigError.exit_code
+    assert "'b.dcd' is not an override" in (sentence := only_sentence(stderr))
+    assert "give --trajectory once per file" in sentence
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--topology", "a.pdb"],
+        ["--system", "a.xml"],
+        ["--frame-ps", "0.1"],
+        ["--temperature", "310"],
+    ],
+)
+def test_options_of_a_trajectory_are_not_ignored_without_one(kstep, option):
+    status, stderr = kstep("eval", *option)
+    assert status == ConfigError.exit_code
+    sentence = only_sentence(stderr)
+    assert f"{option[0]} says nothing of the hybrid" in sentence
+    assert "--trajectory FILE" in sentence
 
 
 def test_a_missing_list_of_molecules(kstep):

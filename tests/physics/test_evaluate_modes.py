@@ -54,6 +54,21 @@ def test_dimensions_are_those_of_textbooks(molecule, expected):
     assert dimensions.sum() == 3 * molecule.n_atoms - 3 - len(molecule.constraints)
 
 
+@pytest.mark.parametrize("bent", [0.0, 1e-4])
+def test_a_linear_molecule_does_not_turn_about_its_axis(bent):
+    """However it lies in space, and as little bent as a minimiser leaves it."""
+    along = np.array([[-0.166, 0, 0], [-0.06, 0, 0], [0.06, bent, 0], [0.166, 0, 0]])
+    turned = along @ Rotation.from_rotvec([0.3, 0.7, -0.5]).as_matrix().T
+    bonds = np.array([[0, 1], [1, 2], [2, 3]])
+    masses = np.array([1.008, 12.011, 12.011, 1.008])
+    acetylene = Molecule(
+        "acetylene", "C#C", Path(), np.array([1, 6, 6, 1]), masses, turned, bonds,
+        np.zeros((0, 2), dtype=np.int64), {},
+    )  # fmt: skip
+    _, dimensions, _ = mode_energies(acetylene, turned[None], turned[None], masses)
+    assert dimensions.tolist() == [2, 3, 4, 0]
+
+
 def test_dimensions_of_real_molecules(phenol, isobutanol):
     for molecule, expected in ((phenol, [3, 7, 10, 10]), (isobutanol, [3, 4, 21, 4])):
         positions = molecule.positions[None]

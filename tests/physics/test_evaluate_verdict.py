@@ -1,6 +1,7 @@
 """The referee accepts the faultless, condemns known faults, and admits when it cannot tell."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from evaluate_samples import (
     make_molecule,
     make_motion,
     make_run,
+    make_trajectory_of,
 )
 from kstep import evaluate
+from kstep.config import EvalConfig
 from kstep.errors import ArtifactError
 from kstep.evaluate.checks import (
     CLAIMS,
@@ -26,9 +29,13 @@ from kstep.evaluate.checks import (
     MECHANICS,
     STRUCTURE,
     TEMPERATURE,
+    adjudicate,
 )
+from kstep.evaluate.energy import compare_energies
 from kstep.evaluate.metrics import Check, Metrics, Outcome
-from kstep.evaluate.temperature import atomic_kinetic_energies
+from kstep.evaluate.sides import make_side
+from kstep.evaluate.structure import compare_structures
+from kstep.evaluate.temperature import atomic_kinetic_energies, compare_temperatures
 from kstep.motion import motion_of
 from kstep.trajectory import Trajectory
 from kstep.units import BOLTZMANN
@@ -56,6 +63,14 @@ def rejected(metrics: Metrics) -> set[str]:
 
 def checks(metrics: Metrics, claim: str) -> list[Check]:
     return next(c.checks for c in metrics.molecules[0].verdict.claims if c.name == claim)
+
+
+def residual_outcome(molecule, baseline: Trajectory, candidate: Trajectory) -> Outcome:
+    """What the check of constrained bonds says, all others left aside."""
+    sides = [make_side(Path("x.npz"), one, 300.0) for one in (baseline, candidate)]
+    _, _, measured = compare_energies(EvalConfig(), molecule, *sides)
+    bonds = [one for one in measured if "constrained bond" in one.label]
+    return adjudicate(bonds)[0].outcome
 
 
 @pytest.mark.parametrize("seed", [2, 3])
@@ -87,14 +102,15 @@ def test_velocities_half_a_percent_too_fast_are_rejected(tmp_path, molecule):
 def test_a_thermostat_ten_degrees_too_warm_is_rejected(tmp_path, molecule):
     found = judged(tmp_path, molecule, make_hybrid(molecule, actual=(310.0,)))
     assert TEMPERATURE in rejected(found)
-    assert "mean temperature in NVT" in found.molecules[0].verdict.sentence
+    assert checks(found, TEMPERATURE)[0].label == "mean temperature in NVT"
+    assert "the temperature is wrong" in found.molecules[0].verdict.sentence
 
 
 def test_bonds_five_percent_too_stiff_are_rejected(tmp_path, molecule):
     motion = make_motion(12, 9, stretch_scale=1.05)
     found = judged(tmp_path, molecule, make_hybrid(molecule, stretch_scale=1.05), motion=motion)
     assert DYNAMICS in rejected(found)
-    assert "band" in found.molecules[0].verdict.sentence
+    assert "band" in checks(found, DYNAMICS)[0].label
 
 
 def test_one_cold_element_is_rejected_though_the_whole_is_right(tmp_path, molecule):
@@ -156,7 +172,7 @@ def test_drifting_energy_is_rejected(tmp_path, molecule):
     assert energy.candidate.median_drift == pytest.approx(0.004, rel=1e-2)
     assert energy.baseline.median_drift == pytest.approx(0.0, abs=1e-5)
     assert ENERGY in rejected(found)
-    assert "median size of the drift in NVE" in found.molecules[0].verdict.sentence
+    assert checks(found, ENERGY)[0].label == "median size of the drift in NVE"
 
 
 def test_short_runs_decide_nothing_and_say_how_much_more_would(tmp_path, molecule):
@@ -166,8 +182,59 @@ def test_short_runs_decide_nothing_and_say_how_much_more_would(tmp_path, molecul
     assert outcomes(found)[ENERGY] is Outcome.UNDECIDED
     warm = next(c for c in checks(found, TEMPERATURE) if c.outcome is Outcome.UNDECIDED)
     assert warm.more_ns is not None
-    assert "ns more of both would" in found.molecules[0].verdict.sentence
+    claims = {claim.name: claim for claim in found.molecules[0].verdict.claims}
+    assert "ns more of both would" in claims[TEMPERATURE].sentence
+    # No length of the same kind of run would tell the drift: there are too few windows.
+    assert claims[ENERGY].more_ns is None
+    assert "ns more" not in found.molecules[0].verdict.sentence
     assert found.sentence.startswith("There is not enough data")
+
+
+@pytest.mark.parametrize("left_out", ["motion", "windows"])
+def test_what_was_not_measured_is_not_accepted(tmp_path, molecule, left_out):
+    full = {"n_frames": 4000, "n_windows": 0 if left_out == "windows" else 8}
+    config = make_run(
+        tmp_path, make_baseline(molecule, **full), make_hybrid(molecule, **full), molecule
+    )
+    if left_out == "motion":
+        motion_of(config.paths.run / "hybrid" / "sample.npz").unlink()
+    found = outcomes(evaluate.load_metrics(evaluate.run(config, [molecule])))
+    open_claims = {"motion": (ENERGY, DYNAMICS), "windows": (ENERGY, MECHANICS)}[left_out]
+    assert [found[claim] for claim in open_claims] == [Outcome.UNDECIDED] * 2
+
+
+def test_coordinates_rounded_in_their_file_are_not_blamed(tmp_path, isobutanol):
+    """XTC keeps 0.001 nm, which moves constrained bonds by more than any integrator does."""
+    base = make_trajectory_of(isobutanol, 1)
+    rounded = replace(base, pos=base.pos.round(3))
+    assert residual_outcome(isobutanol, base, rounded) is Outcome.REJECTED
+    told = replace(rounded, record={**rounded.record, "rounding_nm": 0.001})
+    assert residual_outcome(isobutanol, base, told) is Outcome.ACCEPTED
+
+
+def test_heavier_hydrogens_change_rates_not_averages(tmp_path, molecule):
+    """A control with repartitioned masses is not blamed for slower hydrogens."""
+    baseline, heavy = make_baseline(molecule), make_hybrid(molecule)
+    scale = np.sqrt(np.where(MASSES < 2.0, 3.0, 1.0))
+    masses = MASSES * scale**2
+    slow = replace(heavy, masses=masses, vel=heavy.vel / scale[:, None])
+    sides = [make_side(Path("x.npz"), one, 300.0) for one in (baseline, slow)]
+    _, _, structure = compare_structures(EvalConfig(), molecule, *sides)
+    assert not any("effective frequency" in one.label for one in structure)
+    shares, _, _ = compare_temperatures(EvalConfig(), molecule, *sides)
+    assert {share.kind for share in shares.shares} == {"mode"}
+
+
+def test_motion_of_another_molecule_is_refused(tmp_path, molecule):
+    config = make_run(
+        tmp_path, make_baseline(molecule, n_frames=160), make_hybrid(molecule, n_frames=160),
+        molecule,
+    )  # fmt: skip
+    path = motion_of(config.paths.run / "hybrid" / "sample.npz")
+    foreign = make_motion(3, 9)
+    replace(foreign, record={**foreign.record, "fingerprint": "other"}).save(path)
+    with pytest.raises(ArtifactError, match=r"not of the molecule of sample\.npz"):
+        evaluate.run(config, [molecule])
 
 
 def test_temperature_is_blind_to_the_motion_of_the_centre(tmp_path, molecule):

@@ -1,5 +1,6 @@
 """Molecular graphs, internal coordinates, histograms, radial densities, wells and basins."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from evaluate_samples import NUMBERS, make_molecule, make_search
 from kstep.config import EvalConfig
 from kstep.evaluate.basin import first_arrivals, in_basin, superposed_rmsd
 from kstep.evaluate.coordinates import (
+    all_pairs,
     as_mdtraj,
     coordinate_classes,
     heavy_pair_classes,
@@ -57,6 +59,17 @@ def test_coordinates_of_ethanol(ethanol):
     methyl = next(c for c in classes if c.label == "C2–C1–H4")
     assert sorted(methyl.members[:, 2].tolist()) == [3, 4, 5]
     assert {c.label: len(c.members) for c in heavy_pair_classes(ethanol)} == {"C–C": 1, "C–O": 2}
+
+
+def test_a_rigid_water_has_no_coordinate_left():
+    numbers, bonds = [8, 1, 1], [[0, 1], [0, 2]]
+    positions = np.array([[0.0, 0, 0], [0.1, 0, 0], [-0.03, 0.095, 0]])
+    water = molecule_of(numbers, bonds, positions)
+    rigid = replace(water, constraints=np.array([[0, 1], [0, 2], [1, 2]]))
+    assert [c.kind for c in coordinate_classes(water)] == ["angle"]
+    assert coordinate_classes(rigid) == []
+    assert [len(c.members) for c in all_pairs(water)] == [1]
+    assert all_pairs(rigid) == []
 
 
 def test_linear_arms_have_no_dihedral():
@@ -196,7 +209,7 @@ def test_populations_of_a_torsion_are_as_uncertain_as_its_crossings(rng):
     """Errors of a telegraph process against the scatter of many of them."""
     found = []
     for _ in range(40):
-        states, _ = compare_torsions(CONFIG, "x", [torsion(rng, 0.01)] * 2, CIRCLE)
+        states, _ = compare_torsions(CONFIG, "x", [torsion(rng, 0.01)] * 2, CIRCLE, 1)
         found.append(states[0].population.baseline)
     widths = [(one.high - one.low) / 2.0 / 1.7 for one in found]
     assert np.mean(widths) == pytest.approx(np.std([one.value for one in found]), rel=0.5)
@@ -205,21 +218,39 @@ def test_populations_of_a_torsion_are_as_uncertain_as_its_crossings(rng):
 
 def test_rare_torsions_leave_populations_open(rng):
     frequent, rare = torsion(rng, 0.02), torsion(rng, 0.0)
-    _, measured = compare_torsions(CONFIG, "x", [frequent, frequent], CIRCLE)
+    _, measured = compare_torsions(CONFIG, "x", [frequent, frequent], CIRCLE, 1)
     assert [one.label.split(" of ")[0] for one in measured] == ["population", "rate"]
     stuck = [seen([run[:100] for run in rare.runs], memory=100.0)] * 2
-    _, open_ended = compare_torsions(CONFIG, "x", stuck, CIRCLE)
+    _, open_ended = compare_torsions(CONFIG, "x", stuck, CIRCLE, 1)
     assert measured[0].deviation.error < 0.05 < open_ended[0].deviation.error
-    assert compare_torsions(CONFIG, "x", [seen([np.zeros((50, 1))])] * 2, CIRCLE) == ([], [])
+    assert compare_torsions(CONFIG, "x", [seen([np.zeros((50, 1))])] * 2, CIRCLE, 1) == ([], [])
 
 
 def test_transition_rates_are_counted_per_time(rng):
     slow, fast = torsion(rng, 0.01), torsion(rng, 0.02)
-    states, measured = compare_torsions(CONFIG, "x", [slow, fast], CIRCLE)
+    states, measured = compare_torsions(CONFIG, "x", [slow, fast], CIRCLE, 1)
     # 0.01 a frame of 0.1 ps is 100 per ns.
     assert states[0].rate_per_ns.baseline == pytest.approx(100.0, rel=0.15)
     ratio = measured[1].deviation
     assert abs(ratio.value - np.log(2.0)) < 3.0 * ratio.error
+
+
+def test_rates_do_not_depend_on_how_often_frames_are_saved(rng):
+    """A run against itself with every tenth frame: recrossings in between must not count."""
+    dense = torsion(rng, 0.05)
+    thin = seen([run[::10] for run in dense.runs], frame_ps=1.0, memory=dense.memory)
+    _, measured = compare_torsions(CONFIG, "x", [dense, thin], CIRCLE, 1)
+    assert measured[1].deviation.value == pytest.approx(0.0, abs=1e-9)
+
+
+def test_members_about_one_bond_are_not_independent(rng):
+    alone = torsion(rng, 0.01)
+    together = seen([np.repeat(run, 6, axis=1) for run in alone.runs], memory=alone.memory)
+    errors = [
+        compare_torsions(CONFIG, "x", [one, one], CIRCLE, 1)[1][1].deviation.error
+        for one in (alone, together)
+    ]
+    assert errors[1] > errors[0] / 1.8
 
 
 def test_rmsd_is_blind_to_motion_but_not_to_mirrors(rng):

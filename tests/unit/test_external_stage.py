@@ -1,5 +1,6 @@
 """Somebody else's trajectory: every format read right, every fault said in one sentence."""
 
+import re
 import shutil
 import warnings
 from dataclasses import replace
@@ -13,7 +14,7 @@ from openmm import app, unit
 
 from kstep.artifacts import hash_file
 from kstep.config import load_config
-from kstep.errors import ArtifactError
+from kstep.errors import ArtifactError, ConfigError
 from kstep.external import Request, run
 from kstep.external.parts import read_parts
 from kstep.md.systems import load_system
@@ -33,8 +34,8 @@ def truth(phenol, make_sampler, equilibrium):
 
 @pytest.fixture
 def request_for(tmp_path, phenol):
-    def make(*paths, ensemble="nvt", frame_ps=None):
-        return Request(paths, phenol.pdb, phenol.system_xml, ensemble, frame_ps)
+    def make(*paths, **options):
+        return Request(paths, phenol.pdb, phenol.system_xml, **options)
 
     return make
 
@@ -164,8 +165,9 @@ def test_the_molecule_and_the_configuration_serve_the_baseline(
     write_npz(path, pos=truth.pos)
     own, molecule = run(config, request_for(path, frame_ps=SPACING))
     assert own.paths.data == tmp_path / "run" / "external" / "data"
-    assert own.paths.run == tmp_path / "run" / "external"
-    assert [m.name for m in load_molecules(own.paths.data / "raw")] == ["my_run_2"]
+    assert own.paths.run == tmp_path / "run" / "external" / "my_run_2"
+    assert [m.name for m in load_molecules(own.paths.data / "raw")] == [molecule.name]
+    assert re.fullmatch("molecule_[0-9a-f]{8}", molecule.name)
     np.testing.assert_array_equal(molecule.numbers, phenol.numbers)
     np.testing.assert_array_equal(molecule.masses, phenol.masses)
     np.testing.assert_array_equal(molecule.constraints, phenol.constraints)
@@ -178,6 +180,49 @@ def test_the_molecule_and_the_configuration_serve_the_baseline(
     type(own).model_validate(own.model_dump())
     reread = read_parts(molecule.pdb, molecule.system_xml)
     np.testing.assert_array_equal(reread.numbers, phenol.numbers)
+
+
+@pytest.mark.parametrize(
+    ("given", "used"), [((2.0, 50), (1.0, 100)), ((0.5, 40), (0.5, 40)), ((1.5, 10), (1.0, 15))]
+)
+def test_the_baseline_is_the_limit_of_small_steps(
+    given, used, truth, tmp_path, config, request_for
+):
+    path = tmp_path / "a.npz"
+    write_npz(path, pos=truth.pos)
+    md = config.md.model_copy(update={"dt_fs": given[0], "save_interval_steps": given[1]})
+    own, _ = run(config.model_copy(update={"md": md}), request_for(path, frame_ps=SPACING))
+    assert (own.md.dt_fs, own.md.save_interval_steps) == used
+
+
+def test_candidates_of_one_system_share_a_molecule_and_overwrite_nothing(
+    truth, tmp_path, config, request_for, phenol
+):
+    first, second = tmp_path / "a.npz", tmp_path / "b.npz"
+    write_npz(first, pos=truth.pos)
+    write_npz(second, pos=truth.pos[5:])
+    outcomes = [run(config, request_for(path, frame_ps=SPACING)) for path in (first, second)]
+    prints = [result_of(outcome).record["fingerprint"] for outcome in outcomes]
+    assert prints[0] == prints[1]
+    assert [result_of(outcome).record["candidate"] for outcome in outcomes] == ["a.npz", "b.npz"]
+    other = change_system(tmp_path / "s.xml", phenol, lambda s: s.removeForce(0))
+    request = Request((second,), phenol.pdb, other, frame_ps=SPACING)
+    own, molecule = run(config, request)
+    assert molecule.name != outcomes[0][1].name
+    assert [m.name for m in load_molecules(own.paths.data / "raw")] == [molecule.name]
+
+
+def test_the_temperature_is_the_one_asked_for(truth, tmp_path, config, request_for):
+    path = tmp_path / "a.npz"
+    write_npz(path, pos=truth.pos)
+    outcome = run(config, request_for(path, frame_ps=SPACING, temperature=310.0))
+    assert outcome[0].md.temperatures == outcome[0].hybrid.temperatures == (310.0,)
+    found = result_of(outcome)
+    assert found.record["temperatures_K"] == [310.0]
+    assert len(found.segments(NVT, 310.0)) == 1
+    for wrong in (-1.0, float("nan")):
+        with pytest.raises(ConfigError, match=r"--temperature .* is no temperature"):
+            run(config, request_for(path, frame_ps=SPACING, temperature=wrong))
 
 
 def test_the_conformer_is_a_minimum(truth, tmp_path, config, request_for, make_dynamics):
@@ -193,37 +238,61 @@ def test_several_files_are_replicas_and_equal_input_gives_equal_bytes(
     truth, tmp_path, config, request_for
 ):
     paths = [tmp_path / f"{label}.npz" for label in "ab"]
-    for path in paths:
-        write_npz(path, pos=truth.pos, vel=truth.vel)
+    for path, order in zip(paths, (1, -1), strict=True):
+        write_npz(path, pos=truth.pos[::order], vel=truth.vel[::order])
     outcome = run(config, request_for(*paths, frame_ps=0.5))
     found = result_of(outcome)
     assert [len(frames) for frames in found.segments(NVT, 300.0)] == [N_FRAMES] * 2
     np.testing.assert_allclose(found.times[N_FRAMES:], 0.5 * np.arange(1, N_FRAMES + 1))
-    file = outcome[0].paths.run / "hybrid" / "a.npz"
+    file = outcome[0].paths.run / "hybrid" / f"{outcome[1].name}.npz"
     before = hash_file(file)
     run(config, request_for(*paths, frame_ps=0.5))
     assert hash_file(file) == before
 
 
-def test_windows_of_constant_energy_need_velocities(truth, tmp_path, config, request_for):
-    with_them, without = tmp_path / "a.trr", tmp_path / "a.xtc"
-    write_gromacs(with_them, truth.pos, truth.vel)
+def test_windows_of_constant_energy_follow_and_need_velocities(
+    truth, tmp_path, config, request_for
+):
+    nvt, window, without = tmp_path / "a.npz", tmp_path / "b.trr", tmp_path / "c.xtc"
+    write_npz(nvt, pos=truth.pos[::-1], vel=-truth.vel[::-1])
+    write_gromacs(window, truth.pos, truth.vel)
     write_gromacs(without, truth.pos)
-    found = result_of(run(config, request_for(with_them, ensemble="nve")))
-    assert [len(frames) for frames in found.segments(NVE, 300.0)] == [N_FRAMES]
-    with pytest.raises(ArtifactError, match=r"a\.xtc holds no velocities.*save them"):
-        run(config, request_for(without, ensemble="nve"))
-    with pytest.raises(ArtifactError, match=r"a\.xtc holds no velocities and others do"):
-        run(config, request_for(with_them, without))
+    found = result_of(run(config, request_for(nvt, nve=(window,), frame_ps=0.5)))
+    (sampled,), (conserved,) = found.segments(NVT, 300.0), found.segments(NVE, 300.0)
+    assert (sampled[0], conserved[0]) == (0, N_FRAMES)
+    np.testing.assert_allclose(found.times[sampled], 0.5 * np.arange(1, N_FRAMES + 1))
+    np.testing.assert_allclose(found.times[conserved], SPACING * np.arange(1, N_FRAMES + 1), 1e-5)
+    np.testing.assert_allclose(found.pos[conserved], truth.pos, atol=2e-7)
+    assert found.record["candidate"] == "a.npz"
+    found = result_of(run(config, request_for(nvt, nve=(window,), frame_ps=0.5, nve_frame_ps=0.2)))
+    assert found.times[conserved[0]] == pytest.approx(0.2)
+    with pytest.raises(ArtifactError, match=r"c\.xtc holds no velocities.*leave out --nve"):
+        run(config, request_for(nvt, nve=(without,), frame_ps=0.5))
+    with pytest.raises(ArtifactError, match=r"c\.xtc holds no velocities and others do"):
+        run(config, request_for(without, nve=(window,)))
+
+
+def test_the_coarsest_file_tells_the_rounding(truth, tmp_path, config, request_for):
+    rounded, exact = tmp_path / "a.npz", tmp_path / "b.npz"
+    write_npz(rounded, pos=truth.pos.round(3))
+    write_npz(exact, pos=truth.pos)
+    found = result_of(run(config, request_for(exact, rounded, frame_ps=SPACING)))
+    assert found.record["rounding_nm"] == 0.001
 
 
 def test_files_of_kstep_give_the_segments_asked_for(truth, tmp_path, config, request_for, phenol):
     path = tmp_path / "ours.npz"
-    ours(truth, phenol, (NVT, NVT, NVE)).save(path)
-    assert len(result_of(run(config, request_for(path))).segments(NVT)) == 2
-    found = result_of(run(config, request_for(path, ensemble="nve")))
-    assert len(found.segments(NVE)) == 1
-    np.testing.assert_allclose(found.epot, truth.epot, atol=1e-6)
+    mixed = ours(truth, phenol, (NVT, NVT, NVE))
+    turned = mixed.pos.copy()
+    for index, sign in enumerate(([1, 1, 1], [-1, -1, 1], [1, -1, -1])):
+        turned[index * N_FRAMES : (index + 1) * N_FRAMES] *= sign
+    mixed = replace(mixed, pos=turned)
+    mixed.save(path)
+    found = result_of(run(config, request_for(path)))
+    assert (len(found.segments(NVT)), len(found.segments(NVE))) == (2, 0)
+    found = result_of(run(config, request_for(path, nve=(path,))))
+    assert (len(found.segments(NVT)), len(found.segments(NVE))) == (2, 1)
+    np.testing.assert_allclose(found.epot, mixed.epot, atol=1e-6)
     warmer = load_config([], [f"paths.run={tmp_path / 'x'}", "hybrid.temperature_K=310"])
     with pytest.raises(ArtifactError, match="no NVT frames at 310 K"):
         run(warmer, request_for(path))
@@ -259,10 +328,13 @@ FAULTS = {
     "NaN": (lambda t: {"pos": with_nan(t.pos)}, r"not numbers, first in frame 7"),
     "broken": (lambda t: {"pos": broken(t.pos)}, r"between atoms 6 and 12 in frame 4.*whole"),
     "unconstrained": (lambda t: {"pos": stretched(t.pos)}, r"violates the constraints .* 4\.1 %"),
-    "no frames": (lambda t: {"pos": t.pos[:0]}, r"has 0 frames, 20 are needed"),
-    "few frames": (lambda t: {"pos": t.pos[:19]}, r"has 19 frames, 20 are needed"),
+    "no frames": (lambda t: {"pos": t.pos[:0]}, r"has 0 frames, 16 are needed"),
+    "few frames": (lambda t: {"pos": t.pos[:15]}, r"has 15 frames, 16 are needed"),
     "fewer atoms": (lambda t: {"pos": t.pos[:, :12]}, r"has 12 atoms and .*phenol.* has 13"),
     "permuted": (lambda t: {"pos": t.pos[:, ::-1]}, r"in another order"),
+    "still": (lambda t: {"pos": t.pos[[3] * N_FRAMES]}, r"same coordinates in all of its frames"),
+    "complex": (lambda t: {"pos": t.pos + 0j}, r"complex128 under 'pos': save real"),
+    "text": (lambda t: {"pos": t.pos, "vel": t.vel.astype(str)}, r"<U\d+ under 'vel': save real"),
     "no pos": (lambda t: {"xyz": t.pos}, r"lacks the array 'pos'"),
     "flat": (lambda t: {"pos": t.pos.reshape(N_FRAMES, -1)}, r"arrays of the wrong shape"),
     "vel in Å/ps": (lambda t: {"pos": t.pos, "vel": 10 * t.vel}, r"velocities of .* another unit"),
@@ -288,7 +360,7 @@ def test_a_bad_trajectory_is_refused_in_one_sentence(fault, truth, tmp_path, con
         run(config, request_for(path))
     message = str(caught.value)
     assert str(path) in message and message.endswith(".") and "\n" not in message
-    assert not (tmp_path / "run" / "external" / "hybrid").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_dcd_that_does_not_know_its_time_asks_for_it(truth, tmp_path, config, request_for):
@@ -314,6 +386,30 @@ def test_files_of_openmm_are_read(truth, tmp_path, config, request_for, phenol):
     np.testing.assert_allclose(found.times, SPACING * np.arange(1, N_FRAMES + 1), rtol=1e-5)
 
 
+def test_a_dcd_that_promises_more_frames_is_refused(truth, tmp_path, config, request_for):
+    path = tmp_path / "a.dcd"
+    write_dcd(path, truth.pos)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-400])
+    with pytest.raises(ArtifactError, match=r"a\.dcd promises 30 frames and holds 28: .*cut short"):
+        run(config, request_for(path))
+    path.write_bytes(whole[:8] + bytes(4) + whole[12:])  # 0: as of a run that was never closed
+    assert result_of(run(config, request_for(path))).n_frames == N_FRAMES
+
+
+@pytest.mark.parametrize("kept", [30, 200])
+def test_a_trr_that_ends_within_a_frame_is_refused(kept, truth, tmp_path, config, request_for):
+    path = tmp_path / "a.trr"
+    write_gromacs(path, truth.pos, truth.vel)
+    whole = path.read_bytes()
+    per_frame = len(whole) // N_FRAMES
+    path.write_bytes(whole[: 20 * per_frame + kept])  # within a header, within positions
+    with pytest.raises(ArtifactError, match=r"a\.trr (ends within a frame|cannot be read)"):
+        run(config, request_for(path))
+    path.write_bytes(whole[: 20 * per_frame])
+    assert result_of(run(config, request_for(path))).n_frames == 20
+
+
 def test_unreadable_files_are_said(truth, tmp_path, config, request_for, capfd):
     for name in ("a.dcd", "a.xtc", "a.trr", "a.h5md", "a.npz"):
         path = tmp_path / name
@@ -336,8 +432,10 @@ def test_replicas_must_differ_and_share_their_spacing(truth, tmp_path, config, r
     write_npz(second, pos=truth.pos, times_ps=0.2 * np.arange(N_FRAMES))
     with pytest.raises(ArtifactError, match=r"b\.npz has a frame every 0\.2 ps and .* every 0\.1"):
         run(config, request_for(first, second))
-    with pytest.raises(ArtifactError, match=r"a\.npz is given twice"):
-        run(config, request_for(first, first))
+    for options in ({"nve": (first,)}, {}):
+        paths = (first,) if options else (first, first)
+        with pytest.raises(ArtifactError, match=r"a\.npz holds the same frames as .*a\.npz"):
+            run(config, request_for(*paths, **options))
 
 
 def change_system(path, phenol, change):
@@ -353,7 +451,14 @@ def make_periodic(system):
             force.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
 
 
+def without_forces(system):
+    for index in reversed(range(system.getNumForces())):
+        system.removeForce(index)
+    system.addForce(openmm.CMMotionRemover())
+
+
 SYSTEM_FAULTS = {
+    "forces": (without_forces, "holds no forces"),
     "barostat": (lambda s: s.addForce(openmm.MonteCarloBarostat(1, 300)), "MonteCarloBarostat"),
     "thermostat": (lambda s: s.addForce(openmm.AndersenThermostat(300, 1)), "AndersenThermostat"),
     "periodic": (make_periodic, "is periodic, .*NoCutoff"),
@@ -457,7 +562,7 @@ def test_a_system_without_solvent_and_constraints_is_judged_as_it_is(
     path = tmp_path / "a.npz"
     write_npz(path, pos=truth.pos)
     system = change_system(tmp_path / "system.xml", phenol, strip)
-    own, molecule = run(config, Request((path,), phenol.pdb, system, "nvt", SPACING))
+    own, molecule = run(config, Request((path,), phenol.pdb, system, frame_ps=SPACING))
     assert (own.md.constraints, own.md.implicit_solvent) == ("None", "None")
     assert (own.prep.constraints, own.prep.implicit_solvent) == ("None", "None")
     assert len(molecule.constraints) == 0

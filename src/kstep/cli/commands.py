@@ -125,16 +125,26 @@ def add_external_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("judging a trajectory of another program")
     group.add_argument(
         "--trajectory", type=Path, action="append", metavar="FILE",
-        help="DCD, XTC, TRR, H5MD or NPZ; may be repeated: each file an independent run",
+        help="run at constant temperature: DCD, XTC, TRR, H5MD or NPZ; may be repeated: each file "
+        "an independent run",
+    )  # fmt: skip
+    group.add_argument(
+        "--nve", type=Path, action="append", metavar="FILE",
+        help="run at constant energy with the same integrator, with velocities: TRR, H5MD or NPZ; "
+        "may be repeated; default: none, and no verdict on energy and momenta",
     )  # fmt: skip
     group.add_argument("--topology", type=Path, metavar="FILE", help="PDB file of the molecule")
     group.add_argument("--system", type=Path, metavar="XML", help="OpenMM System it was run with")
     group.add_argument(
-        "--ensemble", choices=("nvt", "nve"), default="nvt", help="how it was run (nvt)"
-    )
-    group.add_argument(
-        "--frame-ps", type=float, metavar="PS", help="time between frames; default: the file's"
-    )
+        "--temperature", type=float, metavar="K",
+        help="of its thermostat, the only one the baseline is run at; default: the first of "
+        "hybrid.temperature_K",
+    )  # fmt: skip
+    for name, of in (("--frame-ps", "--trajectory"), ("--nve-frame-ps", "--nve")):
+        group.add_argument(
+            name, type=float, metavar="PS",
+            help=f"time between frames of {of}; default: as its files say",
+        )  # fmt: skip
 
 
 def judge(config: Config, options: argparse.Namespace) -> int:
@@ -152,8 +162,10 @@ def judge(config: Config, options: argparse.Namespace) -> int:
         trajectories=tuple(options.trajectory),
         topology=options.topology,
         system=options.system,
-        ensemble=options.ensemble,
+        nve=tuple(options.nve or ()),
+        temperature=options.temperature,
         frame_ps=options.frame_ps,
+        nve_frame_ps=options.nve_frame_ps,
     )
     own, molecule = external.run(config, request)
     baseline.run(own, [molecule])

@@ -8,7 +8,7 @@ from pathlib import Path
 from kstep import __version__
 from kstep.cli.commands import COMMANDS, Command
 from kstep.config import describe, load_config
-from kstep.errors import KstepError
+from kstep.errors import ConfigError, KstepError
 
 INTERRUPTED = 130
 DEFAULT_CONFIGS = Path("configs")
@@ -16,9 +16,11 @@ DEFAULT_CONFIGS = Path("configs")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = _parse(arguments)
     command: Command = options.command
     try:
+        if command.judge is not None:
+            _check_judged(command, options)
         sources = options.config or ([DEFAULT_CONFIGS] if DEFAULT_CONFIGS.is_dir() else [])
         config = load_config(sources, options.overrides)
         if command.judge is not None and options.trajectory is not None:
@@ -45,6 +47,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def entry(*command: str) -> None:
     """Entry point of the console script and of the step scripts in `src/`."""
     sys.exit(main([*command, *sys.argv[1:]]))
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Options and overrides in any order; argparse itself takes overrides in one go only."""
+    parser = _parser()
+    options, left = parser.parse_known_args(arguments)
+    unknown = [word for word in left if word.startswith("-")]
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    options.overrides = [*options.overrides, *left]
+    return options
+
+
+def _check_judged(command: Command, options: argparse.Namespace) -> None:
+    """Raise ConfigError for options that would be ignored, and for files without an option."""
+    if options.trajectory is not None:
+        files = [word for word in options.overrides if "=" not in word]
+        if files:
+            raise ConfigError(
+                f"'{files[0]}' is not an override: write section.key=value, or for a further "
+                "trajectory file give --trajectory once per file."
+            )
+        return
+    own = argparse.ArgumentParser()
+    if command.add_options is not None:
+        command.add_options(own)
+    ignored = [
+        f"--{name.replace('_', '-')}"
+        for name, default in vars(own.parse_args([])).items()
+        if getattr(options, name) != default
+    ]
+    if ignored:
+        raise ConfigError(
+            f"{', '.join(ignored)} says nothing of the hybrid: add --trajectory FILE to judge a "
+            "trajectory of another program, or leave it out."
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

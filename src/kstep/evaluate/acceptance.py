@@ -16,18 +16,18 @@ from collections.abc import Sequence
 
 from kstep.evaluate.checks import (
     CLAIMS,
-    DYNAMICS,
     ENSEMBLE,
+    NEGATED,
     Measured,
     adjudicate,
     worst,
 )
 from kstep.evaluate.metrics import Check, Claim, MoleculeMetrics, Outcome, Verdict
-from kstep.evaluate.words import span
+from kstep.evaluate.words import length_in_words, span
 
 ACCEPTANCE_VERSION = 2
 
-OPTIONAL = (ENSEMBLE, DYNAMICS)
+OPTIONAL = (ENSEMBLE,)
 """Claims that are not asked where nothing was measured for them."""
 
 
@@ -50,16 +50,21 @@ def _summary(claims: Sequence[Claim], outcome: Outcome) -> str:
     if outcome is Outcome.ACCEPTED:
         return names
     if outcome is Outcome.REJECTED:
-        return f"it is not so that {names.replace('; ', ', that ')}"
+        return "; ".join(NEGATED[claim.name] for claim in those)
     longest = [claim.more_ns for claim in those if claim.more_ns is not None]
-    more = f" (about {max(longest):.2g} ns more of both would)" if longest else ""
+    curable = longest and len(longest) == len(those)
+    more = f" (about {length_in_words(max(longest))} more of both would)" if curable else ""
     return f"the data do not tell whether {names.replace('; ', ', whether ')}{more}"
 
 
 def _claim(name: str, checks: Sequence[Check]) -> Claim:
     deciding = [c for c in checks if c.needed or c.outcome is Outcome.REJECTED]
     if not deciding:
-        missing = "nothing was measured: the trajectory holds no velocities"
+        missing = (
+            "what was measured is too uncertain to acquit"
+            if checks
+            else "nothing was measured: velocities or densely saved windows are missing"
+        )
         return Claim(
             name=name, outcome=Outcome.UNDECIDED, sentence=missing, checks=list(checks),
             more_ns=None,
@@ -72,11 +77,18 @@ def _claim(name: str, checks: Sequence[Check]) -> Claim:
     more_ns = max(longest) if longest and len(longest) == len(culprits) else None
     sentence = _sentence(culprits[0], len(culprits), outcome)
     if outcome is Outcome.UNDECIDED and culprits[0].deviation.bounded:
-        sentence += ", which the data cannot tell"
+        sentence += _why_open(culprits[0])
         if more_ns is not None:
-            sentence += f"; about {more_ns:.2g} ns more of both would"
+            sentence += f"; about {length_in_words(more_ns)} more of both would"
     shown = sorted(checks, key=lambda c: (worst_first(c.outcome), c.needed, _reach(c)))[::-1]
     return Claim(name=name, outcome=outcome, sentence=sentence, checks=shown, more_ns=more_ns)
+
+
+def _why_open(check: Check) -> str:
+    low, high = check.deviation.low, check.deviation.high
+    if low > check.margin or high < -check.margin:
+        return ", beyond that, but not surely so among so many checks or from so few blocks"
+    return ", which the data cannot tell"
 
 
 def worst_first(outcome: Outcome) -> int:
@@ -91,7 +103,7 @@ def _reach(check: Check) -> float:
 
 def _sentence(check: Check, count: int, outcome: Outcome) -> str:
     several = outcome is not Outcome.ACCEPTED and count > 1
-    others = f" (and {count - 1} more)" if several else ""
+    others = f" (the worst of {count})" if several else ""
     unit = f" {check.unit}" if check.unit else ""
     margin = f"{_shown(check.margin, check).lstrip('+')}{unit}"
     value, low, high = (

@@ -2,10 +2,10 @@
 
 A check is *accepted* when its 90% interval lies inside ±margin (two one-sided tests at 5%), and
 *rejected* when the deviation is surely beyond the margin, at 5% for all checks of a molecule
-together. Anything else is *not enough data*. Accepting needs no correction for the number of
-checks, because all must pass (Berger & Hsu, Stat. Sci. 11, 283 (1996)); rejecting does, because
-one suffices: p-values are adjusted after Benjamini & Hochberg (J. R. Stat. Soc. B 57, 289 (1995)),
-which bounds the chance that a faultless candidate is rejected.
+together, and enough independent blocks say so. Anything else is *not enough data*. Accepting
+needs no correction for the number of checks, because all must pass (Berger & Hsu, Stat. Sci. 11,
+283 (1996)); rejecting does, because one suffices: p-values are adjusted after Benjamini & Hochberg
+(J. R. Stat. Soc. B 57, 289 (1995)), which bounds the chance that a faultless candidate is rejected.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,8 +27,23 @@ STRUCTURE = "structure is right"
 DYNAMICS = "motion is right"
 CLAIMS = (ENERGY, MECHANICS, TEMPERATURE, EQUIPARTITION, ENSEMBLE, STRUCTURE, DYNAMICS)
 
+NEGATED = {
+    ENERGY: "energy is not conserved",
+    MECHANICS: "momenta or constraints do not hold",
+    TEMPERATURE: "the temperature is wrong",
+    EQUIPARTITION: "some motions are too warm or too cold",
+    ENSEMBLE: "energies are not distributed canonically",
+    STRUCTURE: "the structure is wrong",
+    DYNAMICS: "the motion is wrong",
+}
+"""What a rejected claim means."""
+
 REJECTION_LEVEL = 0.05
 """Chance, at most, that some check of a faultless molecule is rejected."""
+
+LEAST_FREEDOM = 5.0
+"""Degrees of freedom behind an error that may condemn: fewer blocks may all have missed the same
+slow motion."""
 
 LONGEST_NS = 1e4
 """Nobody samples longer to settle one check."""
@@ -78,7 +93,8 @@ def beyond(deviation: Uncertain, margin: float) -> float:
 def _check(one: Measured, p_beyond: float) -> Check:
     interval = one.deviation.estimate()
     outcome = Outcome.UNDECIDED
-    if p_beyond <= REJECTION_LEVEL:
+    certain = one.deviation.error == 0.0 or one.deviation.dof >= LEAST_FREEDOM
+    if p_beyond <= REJECTION_LEVEL and certain:
         outcome = Outcome.REJECTED
     elif -one.margin <= interval.low and interval.high <= one.margin:
         outcome = Outcome.ACCEPTED

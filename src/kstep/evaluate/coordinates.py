@@ -44,7 +44,7 @@ def coordinate_classes(molecule: Molecule) -> list[CoordinateClass]:
     adjacent = neighbours(molecule.n_atoms, molecule.bonds)
     fixed = {frozenset(pair) for pair in molecule.constraints.tolist()}
     bonds = [tuple(pair) for pair in molecule.bonds.tolist() if frozenset(pair) not in fixed]
-    angles = list(_angles(adjacent))
+    angles = [a for a in _angles(adjacent) if frozenset((a[0], a[2])) not in fixed]
     return [
         *_pooled(molecule, "bond", bonds),
         *_pooled(molecule, "angle", angles),
@@ -65,11 +65,11 @@ def heavy_pair_classes(molecule: Molecule) -> list[CoordinateClass]:
     ]
 
 
-def all_pairs(molecule: Molecule) -> CoordinateClass:
-    """Every pair of atoms that is not at a fixed distance: what h(r) is made of."""
+def all_pairs(molecule: Molecule) -> list[CoordinateClass]:
+    """Every pair of atoms that is not at a fixed distance, if any: what h(r) is made of."""
     fixed = {frozenset(pair) for pair in molecule.constraints.tolist()}
     pairs = [p for p in combinations(range(molecule.n_atoms), 2) if frozenset(p) not in fixed]
-    return CoordinateClass("all distances", "all", np.array(pairs, dtype=np.int64))
+    return [CoordinateClass("all distances", "all", np.array(pairs))] if pairs else []
 
 
 def _angles(adjacent: list[list[int]]) -> Iterator[tuple[int, ...]]:

@@ -8,36 +8,48 @@ today's c the formula gives the wall-clock ratio measured.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from kstep.artifacts import read_json
 from kstep.config import EvalConfig
 from kstep.errors import ArtifactError
 from kstep.evaluate.metrics import CostMetrics, Pair
-from kstep.evaluate.sides import Side
+from kstep.evaluate.sides import Side, recorded
 from kstep.units import PS_PER_NS
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+SecondsPerPs = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Timing(BaseModel):
     """What is read of `<name>.timing.json` of a hybrid run."""
 
-    wall_s: dict[str, float]
-    s_per_ps: float
-    baseline_s_per_ps: float
+    wall_s: dict[str, Seconds]
+    s_per_ps: SecondsPerPs
+    baseline_s_per_ps: SecondsPerPs
     platform: str
 
 
 def load_timing(path: Path) -> Timing:
-    """Read the wall-clock times of a hybrid run; ArtifactError when they are not there."""
+    """Read the wall-clock times of a hybrid run; ArtifactError when they are no times."""
     try:
         return Timing.model_validate(read_json(path))
-    except ValidationError:
+    except ValidationError as error:
         raise ArtifactError(
-            f"{path} lacks the wall-clock times: delete the molecule's hybrid files and "
-            "run `kstep run` again."
+            f"{path} {fault_of(error)}: delete the molecule's hybrid files and run `kstep run` "
+            "again."
         ) from None
+
+
+def fault_of(error: ValidationError) -> str:
+    """What is wrong with a file of wall-clock times, in words."""
+    fault = error.errors()[0]
+    key = ".".join(map(str, fault["loc"]))
+    if fault["type"] == "missing":
+        return f"lacks the wall-clock times ({key} is not there)"
+    return f"holds a wrong {key} ({fault['input']!r})"
 
 
 def cost(config: EvalConfig, baseline: Side, candidate: Side, timing: Timing) -> CostMetrics:
@@ -54,8 +66,8 @@ def cost(config: EvalConfig, baseline: Side, candidate: Side, timing: Timing) ->
         raise ArtifactError(
             f"{path} holds no macro-step: lengthen hybrid.length_ps and run `kstep run` again."
         )
-    dt_ps = float(record["dt_ps"])
-    counted = float(record["counted_saving"])
+    dt_ps = float(recorded(path, candidate.trajectory, "dt_ps"))
+    counted = float(recorded(path, candidate.trajectory, "counted_saving"))
     # The saving counts base steps of simulated time per force call.
     steps_per_macro, calls_per_macro = counted * calls / macro_steps, calls / macro_steps
     step_cost = timing.baseline_s_per_ps * dt_ps

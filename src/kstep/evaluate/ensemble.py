@@ -61,7 +61,8 @@ def compare_ensembles(
     kJ/mol and ln(P₂/P₁). The expected line meets the baseline's at its mean energy.
     """
     second_K = _second_temperature(baseline, candidate)
-    if second_K is None:
+    rounded = float(candidate.trajectory.record.get("rounding_nm", 0.0)) > 0.0
+    if second_K is None or rounded:  # energies of rounded positions are not the run's
         return None, {}, []
     first_K = candidate.temperature
     curves: Curves = {}
@@ -123,6 +124,8 @@ def slope_error(
     # Resampled blocks scatter about their own mean, which is less than about the true one.
     unbiased = float(np.sqrt(np.mean(counts / np.maximum(counts - 1, 1))))
     error = float(_newton_step(draws[0] + draws[1])[:, 1].std()) * unbiased
+    if counts.min() < 2:  # one block says nothing of how blocks scatter
+        error = np.inf
     expected = expected_slope(first_K, second_K) * line.scale
     freedom = float(max(counts.sum() - 2, 1))
     return Uncertain(line.slope / expected - 1.0, error / abs(expected), freedom)

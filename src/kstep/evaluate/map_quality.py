@@ -69,6 +69,10 @@ def _finite(
         raise ArtifactError(
             f"{path} has arrays of different lengths: delete it and run `kstep run` again."
         )
+    if any(arrays[name].dtype.kind not in "bfiu" for name in names):
+        raise ArtifactError(
+            f"{path} has arrays that are not of numbers: delete it and run `kstep run` again."
+        )
     chosen = {name: arrays[name].astype(np.float64) for name in names}
     whole = np.flatnonzero(np.isfinite(np.stack(list(chosen.values()))).all(axis=0))
     return {name: values[whole] for name, values in chosen.items()}

@@ -6,6 +6,7 @@ would do as well, is told here: baseline, candidate and controls against 0.5 fs,
 simulated time and over equal numbers of force calls.
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +17,12 @@ from kstep.artifacts import read_json
 from kstep.config import EvalConfig
 from kstep.errors import ArtifactError
 from kstep.evaluate.acceptance import verdict
-from kstep.evaluate.checks import worst
-from kstep.evaluate.cost import Timing
+from kstep.evaluate.checks import DYNAMICS, worst
+from kstep.evaluate.cost import SecondsPerPs, Timing, fault_of
 from kstep.evaluate.energy import drift_size, windows_of
 from kstep.evaluate.memory import independent_samples, slowest_observable
 from kstep.evaluate.metrics import MethodErrors, MethodMetrics, Outcome, Verdict
-from kstep.evaluate.sides import Files, Side, make_side, truncated
+from kstep.evaluate.sides import Files, Side, check_belongs, make_side, recorded, truncated
 from kstep.evaluate.structure import compare_structures
 from kstep.evaluate.temperature import compare_temperatures
 from kstep.molecule import Molecule
@@ -59,7 +60,7 @@ def score_methods(
 
     Raises ArtifactError when a control's file is broken or of another preparation.
     """
-    controls = _controls(files.controls, candidate.temperature)
+    controls = _controls(files.controls, molecule, candidate.temperature)
     if not controls or not candidate.trajectory.has_velocities:
         return []
     reference = controls[0]
@@ -108,7 +109,7 @@ def _score(
     s_per_ps = method.s_per_ps
     return MethodMetrics(
         name=method.name,
-        dt_fs=float(side.trajectory.record["dt_ps"]) / PS_PER_FS,
+        dt_fs=float(recorded(side.path, side.trajectory, "dt_ps")) / PS_PER_FS,
         simulated_ps=side.nvt_ps,
         force_calls=side.nvt_calls,
         s_per_ns=None if s_per_ps is None else s_per_ps * PS_PER_NS,
@@ -137,7 +138,9 @@ def _errors(
         divergence=None if furthest is None else furthest.excess,
         divergence_of=None if furthest is None else f"{furthest.kind} {furthest.label}",
     )
-    return errors, _asked(verdict([*warm, *shaped]))
+    # Rates depend on the masses, averages do not.
+    judged = [one for one in (*warm, *shaped) if one.claim != DYNAMICS]
+    return errors, _asked(verdict(judged))
 
 
 def _asked(found: Verdict) -> Outcome:
@@ -148,12 +151,15 @@ def _asked(found: Verdict) -> Outcome:
 class _Timing(BaseModel):
     """What is read of a control's timing file."""
 
-    s_per_ps: float
+    s_per_ps: SecondsPerPs
 
 
-def _controls(folder: Path, temperature: float) -> list[Method]:
-    """All controls of a molecule, the reference first; empty without it."""
-    paths = sorted(folder.glob("*.npz"), key=lambda path: (path.stem != REFERENCE, path.name))
+def _controls(folder: Path, molecule: Molecule, temperature: float) -> list[Method]:
+    """All controls at a temperature, the reference first; empty without it."""
+    paths = sorted(
+        (path for path in folder.glob("*.npz") if path.is_file()),
+        key=lambda path: (path.stem != REFERENCE, path.name),
+    )
     if not paths or paths[0].stem != REFERENCE:
         return []
     methods = []
@@ -161,11 +167,21 @@ def _controls(folder: Path, temperature: float) -> list[Method]:
         timing = path.with_suffix(".timing.json")
         try:
             s_per_ps = _Timing.model_validate(read_json(timing)).s_per_ps
-        except ValidationError:
+        except ValidationError as error:
             raise ArtifactError(
-                f"{timing} lacks the wall-clock time: delete it and run `kstep controls` again."
+                f"{timing} {fault_of(error)}: delete it and run `kstep controls` again."
             ) from None
-        side = make_side(path, load_trajectory(path), temperature)
+        trajectory = load_trajectory(path)
+        check_belongs(path, trajectory, molecule)
+        if temperature not in trajectory.segment_temperature:
+            print(
+                f"kstep: the controls in {folder} are not compared, because {path.name} is not of "
+                f"{temperature:g} K: run `kstep controls` again with md.temperature_K beginning "
+                f"with {temperature:g}.",
+                file=sys.stderr,
+            )
+            return []
+        side = make_side(path, trajectory, temperature)
         methods.append(Method(_named(side), side, s_per_ps))
     return methods
 

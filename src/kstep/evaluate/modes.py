@@ -26,6 +26,10 @@ from kstep.molecule import Molecule, symbol
 ROTATION = "rotation"
 LABELS = [ROTATION, "stretch", "bend", "torsion"]
 
+_THIN = 0.02
+"""Of the longest direction of a group: a shorter one, such as the rotation of a linear molecule
+about its axis, is none."""
+
 _INDEPENDENT = 0.1
 """A direction counts if at least this much of it lies outside the others. The three angles about
 a planar centre are two bends; what little else they contain is out-of-plane motion."""
@@ -130,7 +134,9 @@ def _groups(
     for derivative in derivatives:
         flat = derivative.reshape(*derivative.shape[:2], 3 * molecule.n_atoms)
         length = np.linalg.norm(flat, axis=2, keepdims=True)
-        result.append(flat / np.maximum(length, np.finfo(float).tiny))
+        longest = length.max(axis=1, keepdims=True, initial=0.0)
+        unit = flat / np.maximum(length, np.finfo(float).tiny)
+        result.append(np.where(length > _THIN * longest, unit, 0.0))
     return result
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from kstep.config import EvalConfig
 from kstep.evaluate.acceptance import verdict
 from kstep.evaluate.basin import time_to_basin
-from kstep.evaluate.checks import Measured
+from kstep.evaluate.checks import DYNAMICS, Measured
 from kstep.evaluate.cost import cost, load_timing
 from kstep.evaluate.energy import compare_energies
 from kstep.evaluate.ensemble import compare_ensembles
@@ -24,9 +24,11 @@ from kstep.evaluate.metrics import (
     StructureMetrics,
     TemperatureMetrics,
 )
-from kstep.evaluate.sides import Files, Side, load_sides
+from kstep.evaluate.sides import Files, Side, load_sides, recorded
 from kstep.evaluate.spectrum import compare_spectra
+from kstep.evaluate.statistics import UNKNOWN
 from kstep.evaluate.structure import compare_structures
+from kstep.evaluate.surfaces import free_energy_surface
 from kstep.evaluate.temperature import compare_temperatures
 from kstep.evaluate.view import aligned_views
 from kstep.molecule import Molecule
@@ -66,7 +68,7 @@ def compare(config: EvalConfig, molecule: Molecule, baseline: Side, candidate: S
     curves |= found
     measured += checks
     structure, found, checks = compare_structures(config, molecule, *sides)
-    curves |= found
+    curves |= found | free_energy_surface(config, molecule, *sides)
     measured += checks
     dynamics, found, checks = _compare_dynamics(config, molecule, *sides)
     return Comparison(
@@ -93,7 +95,7 @@ def score(
         candidate=str(record.get("candidate", "hybrid")),
         k_steps=record.get("k_steps"),
         corrector=record.get("corrector"),
-        dt_ps=float(baseline.trajectory.record["dt_ps"]),
+        dt_ps=float(recorded(baseline.path, baseline.trajectory, "dt_ps")),
         sampling=Pair(baseline=baseline.sampling, candidate=candidate.sampling),
         energy=found.energy,
         temperature=found.temperature,
@@ -124,6 +126,9 @@ def _compare_dynamics(
             config, baseline.motion, candidate.motion, masses
         )
         curves |= found
+    if not any(peak.resolved for peak in peaks):
+        label = "place of every band of the spectrum"
+        measured.append(Measured(DYNAMICS, label, "1/cm", UNKNOWN, config.max_peak_shift))
     metrics = DynamicsMetrics(
         nyquist=nyquist, resolution=resolution, peaks=peaks, torsions=torsions
     )

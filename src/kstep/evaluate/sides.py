@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,12 @@ class Files:
 
     @property
     def present(self) -> list[Path]:
-        """The files that exist."""
+        """The files that exist; whatever else lies among the controls is none of them."""
         motions = [motion_of(path) for path in (self.baseline, self.candidate)]
         paths = (self.baseline, self.candidate, *motions, self.timing, self.map,
                  self.basin_baseline, self.basin_candidate)  # fmt: skip
-        return [path for path in paths if path.is_file()] + sorted(self.controls.glob("*.*"))
+        controls = (sorted(self.controls.glob(f"*{end}")) for end in (".npz", ".timing.json"))
+        return [path for path in chain(paths, *controls) if path.is_file()]
 
 
 def files_of(config: Config, name: str) -> Files:
@@ -155,14 +157,30 @@ def load_sides(files: Files, molecule: Molecule) -> tuple[Side, Side]:
             "set hybrid.temperature_K to one of md.temperature_K."
         )
     return (
-        make_side(files.baseline, baseline, temperature, _motion(files.baseline)),
-        make_side(files.candidate, candidate, temperature, _motion(files.candidate)),
+        make_side(
+            files.baseline, baseline, temperature, _motion(files.baseline, baseline, temperature)
+        ),
+        make_side(
+            files.candidate,
+            candidate,
+            temperature,
+            _motion(files.candidate, candidate, temperature),
+        ),
     )
 
 
-def _motion(trajectory: Path) -> Motion | None:
-    path = motion_of(trajectory)
-    return load_motion(path) if path.is_file() else None
+def _motion(path: Path, trajectory: Trajectory, temperature: float) -> Motion | None:
+    """The densely saved windows beside a trajectory, if there are any at this temperature."""
+    own = motion_of(path)
+    if not own.is_file():
+        return None
+    motion = load_motion(own)
+    same = motion.record.get("fingerprint") == trajectory.record.get("fingerprint")
+    if not same or motion.vel.shape[2] != len(trajectory.masses):
+        raise ArtifactError(
+            f"{own} is not of the molecule of {path.name}: delete it and run its stage again."
+        )
+    return motion if motion.record.get("temperature_K") == temperature else None
 
 
 def make_side(
@@ -225,13 +243,13 @@ def check_belongs(path: Path, trajectory: Trajectory, molecule: Molecule) -> Non
 
 def recorded(path: Path, trajectory: Trajectory, key: str) -> Any:
     """An entry of a trajectory's record; ArtifactError where it is not there."""
-    try:
-        return trajectory.record[key]
-    except KeyError:
+    value = trajectory.record.get(key)
+    if value is None:
         raise ArtifactError(
             f"{path} does not say its {key}, so it is not of the stage whose folder it is in: "
             "delete it and run its stage again."
-        ) from None
+        )
+    return value
 
 
 def _check_same(

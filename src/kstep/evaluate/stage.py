@@ -56,11 +56,23 @@ def run(config: Config, molecules: Sequence[Molecule]) -> Path:
     }
     if _is_current(target, config, sources, missing):
         return target
+    results = _score_all(config, scored, missing)
+    molecule_metrics = [
+        MoleculeMetrics.model_validate_json(result.metrics) for result in results.values()
+    ]
+    _save(config, target, sources, missing, results, molecule_metrics)
+    return target
+
+
+def _score_all(
+    config: Config, molecules: Sequence[Molecule], missing: list[str]
+) -> dict[str, Scored]:
+    """Every molecule that can be scored; the names of the others are added to `missing`."""
     outcomes = run_parallel(
-        {molecule.name: partial(_score, config, molecule) for molecule in scored},
+        {molecule.name: partial(_score, config, molecule) for molecule in molecules},
         config.eval.workers,
-        f"eval ({len(scored)} molecules)",
-        [1.0] * len(scored),
+        f"eval ({len(molecules)} molecules)",
+        [1.0] * len(molecules),
         "molecules",
     )
     results: dict[str, Scored] = {}
@@ -72,6 +84,17 @@ def run(config: Config, molecules: Sequence[Molecule]) -> Path:
             results[name] = found
     if not results:
         raise next(error for error in outcomes.values() if isinstance(error, ArtifactError))
+    return results
+
+
+def _save(
+    config: Config,
+    target: Path,
+    sources: dict[str, str],
+    missing: list[str],
+    results: dict[str, Scored],
+    molecules: list[MoleculeMetrics],
+) -> None:
     curves_path = curves_of(target)
     curves = {
         f"{name}/{key}": array
@@ -79,10 +102,7 @@ def run(config: Config, molecules: Sequence[Molecule]) -> Path:
         for key, array in result.curves.items()
     }
     write_npz(curves_path, curves, _curves_record(config))
-    molecule_metrics = [
-        MoleculeMetrics.model_validate_json(result.metrics) for result in results.values()
-    ]
-    outcome, sentence = overall(molecule_metrics)
+    outcome, sentence = overall(molecules)
     report = Metrics(
         acceptance_version=ACCEPTANCE_VERSION,
         config_hash=hash_config(_judging(config)),
@@ -94,13 +114,12 @@ def run(config: Config, molecules: Sequence[Molecule]) -> Path:
             for name, result in results.items()
         },
         missing=missing,
-        molecules=molecule_metrics,
+        molecules=molecules,
         outcome=outcome,
         sentence=sentence,
     )
     write_json(target.with_name("metrics.schema.json"), Metrics.model_json_schema())
     write_json(target, report.model_dump(mode="json", by_alias=True))
-    return target
 
 
 def curves_of(metrics: Path) -> Path:

@@ -24,7 +24,10 @@ CONFIDENCE = 0.90
 657 (1987))."""
 
 MIN_BLOCKS = 8
-"""Blocks below which neither an error nor its own uncertainty can be trusted."""
+"""Blocks that the shortest trajectory accepted for scoring could be cut into."""
+
+SHORTEST_RUN = 4
+"""Frames of a run that tells anything of correlation."""
 
 MAX_BLOCKS = 64
 """More make nothing more certain."""
@@ -65,10 +68,16 @@ class Uncertain:
         return Uncertain(factor * self.value + offset, abs(factor) * self.error, self.dof)
 
 
+UNKNOWN = Uncertain(0.0, np.inf, 1.0)
+"""What was not measured: it must not pass for right."""
+
+
 def difference(number: Uncertain, reference: Uncertain) -> Uncertain:
     """Number - reference of two independent ones; degrees of freedom after Welch (1947)."""
     squares = number.error**2, reference.error**2
     total = squares[0] + squares[1]
+    if not np.isfinite(total):
+        return Uncertain(number.value - reference.value, np.inf, 1.0)
     if total == 0.0:
         return Uncertain(number.value - reference.value, 0.0, min(number.dof, reference.dof))
     dof = total**2 / (squares[0] ** 2 / number.dof + squares[1] ** 2 / reference.dof)
@@ -91,9 +100,10 @@ def inefficiency(series: Series) -> float:
     """
     joined = np.concatenate(series)
     still = float(joined.std()) <= 1e-12 * float(np.abs(joined).max()) + NOTHING
-    if still or min(len(one) for one in series) < 4:
+    long = [one for one in series if len(one) >= SHORTEST_RUN]
+    if still or not long:
         return 1.0
-    return float(timeseries.statistical_inefficiency_multiple(list(series)))
+    return float(timeseries.statistical_inefficiency_multiple(long))
 
 
 def equilibration(series: Float[np.ndarray, " T"]) -> int:
@@ -154,6 +164,8 @@ def bootstrap(
     # Resampled blocks scatter about their own mean, which is less than about the true one.
     unbiased = np.sqrt(count / max(count - 1, 1))
     errors = np.atleast_1d(average(resample(blocks, samples, seed)).std(axis=0) * unbiased)
+    if count < 2:  # one block says nothing of how blocks scatter
+        errors = np.full_like(errors, np.inf)
     return [
         Uncertain(float(value), float(error), float(max(count - 1, 1)))
         for value, error in zip(values, errors, strict=True)

@@ -5,7 +5,7 @@ given instead is the intramolecular pair density: pairs found between r and r + 
 atoms and per volume of that shell (nm⁻³), so that its integral over space is 1.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -66,13 +66,16 @@ def compare_structures(
     distances), and `fes/<label>/...` of dihedrals.
     """
     sides = (baseline, candidate)
+    alike = np.array_equal(baseline.trajectory.masses, candidate.trajectory.masses)
     divergences: list[Divergence] = []
     torsions: list[TorsionState] = []
     curves: Curves = {}
     measured: list[Measured] = []
-    classes = [*coordinate_classes(molecule), *heavy_pair_classes(molecule), all_pairs(molecule)]
+    classes = [*coordinate_classes(molecule), *heavy_pair_classes(molecule), *all_pairs(molecule)]
     for coordinates in classes:
         observed = [observe(molecule, side, coordinates) for side in sides]
+        if not alike:  # rates depend on the masses, averages over positions do not
+            observed = [replace(one, rates=None) for one in observed]
         histograms = bin_both(config, coordinates, observed)
         divergence, checks = _compare(config, coordinates, observed, histograms, candidate.nvt_ps)
         divergences.append(divergence)
@@ -83,7 +86,10 @@ def compare_structures(
         for name, counts in zip(SIDES, histograms.counts, strict=True):
             curves[f"{prefix}/{name}"] = density(counts, histograms.edges)
         if coordinates.kind == "dihedral":
-            states, checks = compare_torsions(config, coordinates.label, observed, histograms.edges)
+            rotors = len({tuple(sorted(member[1:3])) for member in coordinates.members.tolist()})
+            states, checks = compare_torsions(
+                config, coordinates.label, observed, histograms.edges, rotors
+            )
             torsions += states
             measured += checks
             curves |= _free_energies(config, coordinates.label, histograms, candidate.temperature)

@@ -134,6 +134,9 @@ def _width(config: EvalConfig, series: list[np.ndarray], exact: float, freedom: 
 def _atom_groups(
     molecule: Molecule, sides: tuple[Side, Side], energies: list[Float[np.ndarray, "_ N"]]
 ) -> Iterator[Group]:
+    # Under constraints an atom's share depends on the masses; that of a mode does not.
+    if not np.array_equal(sides[0].trajectory.masses, sides[1].trajectory.masses):
+        return
     elements = [
         (symbol(int(number)), np.flatnonzero(molecule.numbers == number))
         for number in np.unique(molecule.numbers)

@@ -75,12 +75,20 @@ def compare_torsions(
     label: str,
     observed: Sequence[Observed],
     edges: Float[np.ndarray, " edges"],
+    rotors: int,
 ) -> tuple[list[TorsionState], list[Measured]]:
     """Populations and transition rates of every well of a dihedral class, and their checks.
 
     Nothing where there is but one well. A population is as uncertain as its blocks show or as
     the number of crossings allows, whichever is more: a two-state process that crossed N times
     knows the share p of its time to 2 p (1 - p) / √N.
+
+    Args:
+        config: margins and bootstrap.
+        label: of the class.
+        observed: the class along both sides.
+        edges: of the bins over the circle, degrees.
+        rotors: bonds that members of the class turn about.
     """
     densities = [np.histogram(one.values, bins=edges, density=True)[0] for one in observed]
     wells = find_wells(np.mean(densities, axis=0))
@@ -89,17 +97,24 @@ def compare_torsions(
         return [], []
     sampled_ps = len(observed[1].values) * observed[1].frame_ps
     visits = [[well_of(run, wells) for run in one.runs] for one in observed]
+    # Frames farther apart miss recrossings: both sides are counted on the coarser grid.
+    coarsest = max(one.frame_ps for one in observed)
+    counted = [
+        [run[:: max(1, round(coarsest / one.frame_ps))] for run in side]
+        for one, side in zip(observed, visits, strict=True)
+    ]
+    # Members about one bond turn together: three of them see every hop in a well twice.
+    members = min(observed[0].values.shape[1], 3 * rotors)
     states: list[TorsionState] = []
     measured: list[Measured] = []
     centres = (edges[1:] + edges[:-1]) / 2.0
     density = np.mean(densities, axis=0)
     for well in range(n_wells):
-        crossed = [crossings(side, well) for side in visits]
+        crossed = [crossings(side, well) for side in counted]
         populations = [
-            _population(config, one, side, well, n, seed)
+            _population(config, one, side, well, n * members, seed)
             for seed, (one, side, n) in enumerate(zip(observed, visits, crossed, strict=True))
         ]
-        members = observed[0].values.shape[1]
         ns = [len(one.values) * one.frame_ps / PS_PER_NS for one in observed]
         peak = int(np.where(wells == well, density, 0.0).argmax())
         state = TorsionState(
@@ -151,10 +166,9 @@ def _population(
     inside = [(run == well).mean(axis=1)[:, None] for run in visits]
     blocks = block_means(inside, observed.block_frames)
     share = bootstrap(blocks, lambda mean: mean, config.bootstrap, config.seed + seed)[0]
-    members = observed.values.shape[1]
     # Half a crossing more than was seen (Jeffreys), so that none is not certainty.
     spread = max(share.value * (1.0 - share.value), 0.25 / max(len(blocks), 1))
-    counted = 2.0 * spread / (crossed * members + 0.5) ** 0.5
+    counted = 2.0 * spread / (crossed + 0.5) ** 0.5
     return Uncertain(share.value, max(share.error, counted), share.dof)
 
 

@@ -17,18 +17,20 @@ def aligned_views(molecule: Molecule, baseline: Side, candidate: Side) -> dict[s
 
     Curves: `view/{numbers,bonds,baseline,candidate}`, nm.
     """
-    heavy = np.flatnonzero(molecule.numbers > 1)
+    fitted = np.flatnonzero(molecule.numbers > 1)
+    if len(fitted) < 3:  # fewer fix no orientation
+        fitted = np.arange(molecule.n_atoms)
     reference = molecule.positions
     curves: dict[str, np.ndarray] = {"view/numbers": molecule.numbers, "view/bonds": molecule.bonds}
     for name, side in zip(SIDES, (baseline, candidate), strict=True):
         stride = max(1, round(VIEW_SPACING_PS / side.frame_ps))
         frames = side.nvt[0][::stride][:VIEW_FRAMES]
-        curves[f"view/{name}"] = _superposed_on(side.trajectory.pos[frames], reference, heavy)
+        curves[f"view/{name}"] = _superposed_on(side.trajectory.pos[frames], reference, fitted)
     return curves
 
 
 def _superposed_on(
-    frames: np.ndarray, reference: np.ndarray, heavy: np.ndarray
+    frames: np.ndarray, reference: np.ndarray, fitted: np.ndarray
 ) -> Float32[np.ndarray, "F N 3"]:
-    fitted = [superposed(frame, reference, heavy) for frame in frames]
-    return np.asarray(fitted, dtype=np.float32)
+    moved = [superposed(frame, reference, fitted) for frame in frames]
+    return np.asarray(moved, dtype=np.float32)

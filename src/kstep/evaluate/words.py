@@ -7,3 +7,8 @@ def span(values: Sequence[float]) -> str:
     """The range of some numbers to two digits: `6.3 to 6.4`, or one number."""
     low, high = (f"{end:.2g}" if end < 100 else f"{end:.0f}" for end in (min(values), max(values)))
     return low if low == high else f"{low} to {high}"
+
+
+def length_in_words(ns: float) -> str:
+    """A simulated length to two digits: `280 ns`."""
+    return f"{float(f'{ns:.2g}'):g} ns"

@@ -44,7 +44,7 @@ def check_atoms(path: Path, stretch: Stretch, parts: Parts, topology: Path) -> N
 
 
 def check_frames(path: Path, stretch: Stretch, parts: Parts, fewest: int) -> None:
-    """Raise ArtifactError for too few frames, NaN, wrong units and broken molecules."""
+    """Raise ArtifactError for too few, still or NaN frames, wrong units, broken molecules."""
     if len(stretch.pos) < fewest:
         raise ArtifactError(
             f"{path} has {len(stretch.pos)} frames, {fewest} are needed: give a longer trajectory."
@@ -54,6 +54,11 @@ def check_frames(path: Path, stretch: Stretch, parts: Parts, fewest: int) -> Non
         raise ArtifactError(
             f"{path} has coordinates that are not numbers, first in frame {int(finite.argmin())} "
             "(from 0): leave out the frames from there on."
+        )
+    if (stretch.pos == stretch.pos[0]).all():
+        raise ArtifactError(
+            f"{path} holds the same coordinates in all of its frames: give the trajectory of a "
+            "molecule that moves."
         )
     _check_lengths(path, stretch, parts)
     _check_constraints(path, stretch, parts)
@@ -110,24 +115,28 @@ def check_velocities(path: Path, stretch: Stretch, parts: Parts, temperature: fl
         )
 
 
-def spacing_ps(path: Path, times: Float[np.ndarray, " T"] | None, frame_ps: float | None) -> float:
+def spacing_ps(
+    path: Path, times: Float[np.ndarray, " T"] | None, frame_ps: float | None, option: str
+) -> float:
     """The time between frames, ps: `frame_ps` if given, else that of the file's times.
+
+    `option` is how the command line calls `frame_ps`.
 
     Raises ArtifactError when there is none to be had or the frames are not equally spaced.
     """
     if frame_ps is not None:
         if not (np.isfinite(frame_ps) and frame_ps > 0):
-            raise ArtifactError(f"--frame-ps {frame_ps:g} is no time between frames: give ps.")
+            raise ArtifactError(f"{option} {frame_ps:g} is no time between frames: give ps.")
         return frame_ps
     if times is None:
         raise ArtifactError(
-            f"{path} does not say the time between its frames: give it with --frame-ps."
+            f"{path} does not say the time between its frames: give it with {option}."
         )
     steps = np.diff(times)
     if not (np.isfinite(steps).all() and (steps > 0).all()):
         raise ArtifactError(
             f"{path} has frame times that do not increase: give the time between frames with "
-            "--frame-ps."
+            f"{option}."
         )
     spacing = float(steps.mean())
     rounding = 4 * np.finfo(np.float32).eps * float(np.abs(times).max())

@@ -1,6 +1,7 @@
 """The folder of a molecule that `kstep prep` did not make, as `kstep.molecule` reads it."""
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,26 @@ import openmm
 from openmm import app, unit
 
 from kstep import __version__
-from kstep.artifacts import hash_file, write_bytes, write_json, write_text
+from kstep.artifacts import hash_bytes, hash_file, write_bytes, write_json, write_text
 from kstep.external.parts import Parts
 from kstep.molecule import SCHEMA, SCHEMA_VERSION, Molecule, load_molecule, write_index
 
 FILES = ("molecule.pdb", "system.xml")
+
+_LONGEST_NAME = 64
+_HASH_DIGITS = 8
+
+
+def safe_name(path: Path) -> str:
+    """A file's name without suffix, fit to name a folder."""
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)
+    return safe.strip("_-")[:_LONGEST_NAME] or "external"
+
+
+def molecule_name(topology: Path, system_xml: Path) -> str:
+    """One name for all trajectories of one System, and another for every other System."""
+    own = hash_bytes(system_xml.read_bytes() + topology.read_bytes())
+    return f"{safe_name(topology)}_{own[:_HASH_DIGITS]}"
 
 
 def write_molecule(
@@ -49,6 +65,14 @@ def write_molecule(
     )
     write_index(raw, [name], [])
     return load_molecule(directory)
+
+
+def find_molecule(raw: Path, name: str) -> Molecule | None:
+    """`raw/<name>` where an earlier call wrote it, made the only index entry of `raw`."""
+    if not (raw / name / "manifest.json").is_file():  # written last
+        return None
+    write_index(raw, [name], [])
+    return load_molecule(raw / name)
 
 
 def _pdb(parts: Parts, positions: np.ndarray) -> str:

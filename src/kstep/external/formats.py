@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -24,6 +25,8 @@ from kstep.units import NM_PER_ANGSTROM
 _PS_PER_AKMA = 0.04888821
 """The unit of time in a DCD header: that in which kcal/mol = Da Å²."""
 
+_DCD_HEADER_BYTES = 84
+"""The first number of every DCD, in the byte order of all others."""
 
 Frame = tuple[np.ndarray, np.ndarray | None, float]
 """Positions, velocities where there are any, time."""
@@ -81,11 +84,26 @@ def read(path: Path, kind: int, temperature: float) -> list[Stretch]:
 def _dcd(path: Path) -> Stretch:
     with DCDFile(str(path)) as file:
         header, xyz = file.header, file.readframes().xyz
+    promised = _promised_frames(path)
+    if promised > len(xyz):
+        raise ArtifactError(
+            f"{path} promises {promised} frames and holds {len(xyz)}: it was cut short; copy it "
+            "again, or write what is there to a new file."
+        )
     # A delta of one, every step saved: what programs write that do not know their time step.
     unknown = header["delta"] == 1 and header["nsavc"] == 1
     interval = header["delta"] * header["nsavc"] * _PS_PER_AKMA
     times = None if unknown else interval * np.arange(1.0, len(xyz) + 1)
     return Stretch(NM_PER_ANGSTROM * xyz.astype(np.float64), None, times)
+
+
+def _promised_frames(path: Path) -> int:
+    """What the header of a DCD says; the reader goes by the size of the file instead."""
+    with path.open("rb") as stream:
+        head = stream.read(16)
+    order: Literal["little", "big"] = "little" if head[0] == _DCD_HEADER_BYTES else "big"
+    start = head.index(b"CORD") + 4
+    return int.from_bytes(head[start : start + 4], order, signed=True)
 
 
 def _xtc(path: Path) -> Stretch:
@@ -96,6 +114,14 @@ def _xtc(path: Path) -> Stretch:
 def _trr(path: Path) -> Stretch:
     with TRRFile(str(path)) as file:
         frames = [(f.x.copy(), f.v.copy() if f.hasv else None, f.time) for f in file if f.hasx]
+        starts = np.array([*file.offsets, path.stat().st_size])
+        per_array = 3 * np.dtype(np.float32).itemsize * file.n_atoms
+    # Frames differ by whole arrays; the reader is silent about a header that is cut short.
+    if len(starts) > 2 and (np.diff(starts, 2) % per_array).any():
+        raise ArtifactError(
+            f"{path} ends within a frame: it was cut short; copy it again, or write what is there "
+            "to a new file."
+        )
     return _collect(path, frames)
 
 
@@ -135,11 +161,13 @@ def _collect(path: Path, frames: list[Frame]) -> Stretch:
 
 def _npz(path: Path) -> Stretch:
     with np.load(path, allow_pickle=False) as archive:
-        arrays = {
-            key: archive[key].astype(np.float64)
-            for key in ("pos", "vel", "times_ps")
-            if key in archive.files
-        }
+        given = {key: archive[key] for key in ("pos", "vel", "times_ps") if key in archive.files}
+    for key, array in given.items():
+        if array.dtype.kind not in "fiu":
+            raise ArtifactError(
+                f"{path} holds {array.dtype} under '{key}': save real numbers, in nm, nm/ps and ps."
+            )
+    arrays = {key: array.astype(np.float64) for key, array in given.items()}
     if "pos" not in arrays:
         raise ArtifactError(
             f"{path} lacks the array 'pos': save positions in nm as [frames, atoms, 3] under it."

@@ -55,7 +55,7 @@ def read_parts(topology: Path, system_xml: Path) -> Parts:
 
     Raises ArtifactError when either cannot be read, when the two do not describe the same single
     molecule with its atoms in the same order, and for a System that cannot be judged: periodic,
-    with a barostat or thermostat of its own, with virtual sites or massless atoms.
+    without forces, with a barostat or thermostat of its own, with virtual sites or massless atoms.
     """
     numbers, names, bonds = _read_topology(topology)
     system = _read_system(system_xml)
@@ -129,9 +129,12 @@ def _read_system(path: Path) -> openmm.System:
 
 def _check_judgeable(system: openmm.System, path: Path) -> None:
     kinds = [type(force).__name__ for force in system.getForces()]
+    acting = [kind for kind in kinds if kind != "CMMotionRemover"]
     active = [kind for kind in kinds if kind.endswith(("Barostat", "Thermostat"))]
     atoms = range(system.getNumParticles())
-    if active:
+    if not acting:
+        fault = "holds no forces: serialise the System that createSystem returned"
+    elif active:
         fault = f"holds a {active[0]}, which acts within every integrator: remove it"
     elif any(system.isVirtualSite(index) for index in atoms):
         fault = "has virtual sites, which cannot be judged: use a force field without them"

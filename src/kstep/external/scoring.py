@@ -1,6 +1,7 @@
 """The true energy of somebody's frames, and the trajectory that the referee reads."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,23 @@ _SINGLE_PRECISION_NM = 2e-6
 """Error of coordinates up to 10 nm, single precision."""
 
 
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One independent run of the candidate.
+
+    Attributes:
+        path: its file.
+        kind: `kstep.trajectory.NVT` or `NVE`.
+        spacing: time between frames, ps.
+        stretch: the frames.
+    """
+
+    path: Path
+    kind: int
+    spacing: float
+    stretch: Stretch
+
+
 def minimise(
     system: openmm.System, x: Float[np.ndarray, "N 3"], source: Path
 ) -> Float[np.ndarray, "N 3"]:
@@ -41,14 +59,8 @@ def minimise(
     return minimum
 
 
-def score(
-    config: Config,
-    molecule: Molecule,
-    sources: Sequence[tuple[Path, Stretch]],
-    kind: int,
-    spacing: float,
-) -> Trajectory:
-    """The frames of all stretches as one trajectory, a segment each.
+def score(config: Config, molecule: Molecule, sources: Sequence[Source]) -> Trajectory:
+    """The frames of all sources as one trajectory, a segment each.
 
     Positions are kept as they are; the potential energy is that of the molecule's System. Its
     record names the first file as the candidate and has no `k_steps`; nobody knows the force
@@ -57,20 +69,18 @@ def score(
     Args:
         config: as the baseline is run.
         molecule: whose frames they are.
-        sources: files and what was read from them.
-        kind: of the segments.
-        spacing: time between frames, ps.
+        sources: in the order of the segments; all hold velocities, or none does.
     """
     md, temperature = config.md, config.hybrid.temperatures[0]
     system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
     platform, _ = resolve_platform(config.hybrid.platform, system, molecule.positions, md.dt_ps)
-    pos = np.concatenate([stretch.pos for _, stretch in sources])
-    velocities = [stretch.vel for _, stretch in sources if stretch.vel is not None]
+    pos = np.concatenate([one.stretch.pos for one in sources])
+    velocities = [one.stretch.vel for one in sources if one.stretch.vel is not None]
     vel = np.concatenate(velocities) if velocities else np.full_like(pos, np.nan)
-    epot = np.concatenate([_energies(system, platform, s.pos, path) for path, s in sources])
+    epot = np.concatenate([_energies(system, platform, s.stretch.pos, s.path) for s in sources])
     ekin = kinetic_energy(vel, molecule.masses)
-    lengths = [len(stretch.pos) for _, stretch in sources]
-    files = dict.fromkeys(path for path, _ in sources)
+    lengths = [len(one.stretch.pos) for one in sources]
+    files = dict.fromkeys(one.path for one in sources)
     return Trajectory(
         pos=pos,
         vel=vel,
@@ -78,9 +88,9 @@ def score(
         epot=epot,
         ekin=ekin,
         etot=epot + ekin,
-        times=spacing * np.concatenate([np.arange(1.0, length + 1) for length in lengths]),
+        times=np.concatenate([s.spacing * np.arange(1.0, len(s.stretch.pos) + 1) for s in sources]),
         segment=np.repeat(np.arange(len(lengths)), lengths),
-        segment_kind=np.full(len(lengths), kind, dtype=np.int64),
+        segment_kind=np.array([one.kind for one in sources], dtype=np.int64),
         segment_temperature=np.full(len(lengths), temperature),
         force_calls=np.zeros(len(pos), dtype=np.int64),
         numbers=molecule.numbers,
@@ -88,12 +98,12 @@ def score(
         record=trajectory_record(
             molecule=molecule.name,
             fingerprint=molecule.fingerprint,
-            candidate=sources[0][0].name,
+            candidate=sources[0].path.name,
             velocities=bool(velocities),
             force_calls="unknown",
             temperatures_K=[temperature],
-            save_interval_ps=spacing,
-            rounding_nm=rounding_nm(pos),
+            save_interval_ps=sources[0].spacing,
+            rounding_nm=max(rounding_nm(one.stretch.pos) for one in sources),
             constraints=md.constraints,
             n_constraints=system.getNumConstraints(),
             nonbonded_cutoff_nm=md.nonbonded_cutoff_nm,

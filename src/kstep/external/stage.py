@@ -1,30 +1,50 @@
 """From files of any program to what the md and eval stages read."""
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+import numpy as np
 import openmm
 
-from kstep.artifacts import exclusive
+from kstep.artifacts import exclusive, hash_bytes
 from kstep.config import Config
-from kstep.errors import ArtifactError
+from kstep.errors import ArtifactError, ConfigError
 from kstep.external.checks import check_atoms, check_frames, check_velocities, spacing_ps
-from kstep.external.folder import write_molecule
-from kstep.external.formats import Stretch, read
+from kstep.external.folder import find_molecule, molecule_name, safe_name, write_molecule
+from kstep.external.formats import read
 from kstep.external.parts import Parts, read_parts
-from kstep.external.scoring import minimise, score
+from kstep.external.scoring import Source, minimise, score
 from kstep.molecule import Molecule
 from kstep.trajectory import NVE, NVT
 
-KINDS = {"nvt": NVT, "nve": NVE}
+LONGEST_BASELINE_DT_FS = 1.0
+"""An external candidate is held against the limit of small steps, not against another error."""
 
-FEWEST_FRAMES = {"nvt": 20, "nve": 3}
-"""Two for each block of a noise floor; a line through two points has no fluctuation about it."""
-
-_LONGEST_NAME = 64
 _SPACING_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """How files of one sort were run.
+
+    Attributes:
+        kind: `kstep.trajectory.NVT` or `NVE`.
+        label: for sentences.
+        option: with which the command line sets the time between frames.
+        fewest: frames a file must hold.
+    """
+
+    kind: int
+    label: str
+    option: str
+    fewest: int
+
+
+# Two frames for each block of an error, as the referee asks for, which this layer cannot import;
+# a line through two points has no fluctuation about it.
+_NVT = Ensemble(NVT, "NVT", "--frame-ps", fewest=16)
+_NVE = Ensemble(NVE, "NVE", "--nve-frame-ps", fewest=3)
 
 
 @dataclass(frozen=True)
@@ -32,110 +52,135 @@ class Request:
     """A trajectory to judge.
 
     Attributes:
-        trajectories: one or more files; each is a replica, or an NVE window.
+        trajectories: files run at constant temperature, one or more; each is a replica.
         topology: atoms and bonds, for example a PDB file.
         system: the OpenMM System it was run with, serialised as XML.
-        ensemble: "nvt": at constant temperature; "nve": at constant energy.
-        frame_ps: time between frames, ps; None: as the files say.
+        nve: files run at constant energy with the same integrator; each is a window.
+        temperature: of the thermostat, K; None: the first of `hybrid.temperature_K`.
+        frame_ps: time between frames of `trajectories`, ps; None: as the files say.
+        nve_frame_ps: the same of `nve`.
     """
 
     trajectories: tuple[Path, ...]
     topology: Path
     system: Path
-    ensemble: Literal["nvt", "nve"]
+    nve: tuple[Path, ...] = ()
+    temperature: float | None = None
     frame_ps: float | None = None
+    nve_frame_ps: float | None = None
 
 
 def run(config: Config, request: Request) -> tuple[Config, Molecule]:
     """Make somebody's trajectory ready to be judged.
 
-    Below `<paths.run>/external` it writes the molecule as `data/raw/<name>` and the trajectory,
-    with the true potential energy of every frame, as `hybrid/<name>.npz`; the name is that of
-    the first file. The trajectory is judged at the first of `hybrid.temperature_K`.
+    Below `<paths.run>/external` it writes the molecule as `data/raw/<name>`, named after topology
+    and System, so that all candidates of one System share a baseline; and the trajectory, with
+    the true potential energy of every frame, as `<stem of the first file>/hybrid/<name>.npz`.
 
     Returns the configuration with which `kstep.md` runs the baseline and `kstep.evaluate` judges,
     and the molecule. Its System is used as it is: nothing is cut off, and the settings of
     constraints and solvent say what is in it.
 
     Raises ArtifactError for files that cannot be read, do not fit each other or cannot be what
-    they are said to be.
+    they are said to be, ConfigError for a temperature that is none.
     """
-    temperature = config.hybrid.temperatures[0]
-    _check_different(request.trajectories)
+    temperature = _temperature(config, request)
     parts = read_parts(request.topology, request.system)
-    sources = _read_all(request, parts, temperature)
-    spacing = _common_spacing(request, sources)
+    nvt = _read_all(request, parts, temperature, _NVT, request.trajectories, request.frame_ps)
+    nve = _read_all(request, parts, temperature, _NVE, request.nve, request.nve_frame_ps)
+    sources = [*nvt, *nve]
+    _check_different(sources)
+    _check_velocities_of_all(sources)
     root = config.paths.run / "external"
     with exclusive(root):
-        name = _name_of(request.trajectories[0])
-        own = _configure(config, root, parts, temperature)
-        positions = minimise(parts.system, sources[0][1].pos[0], request.trajectories[0])
-        molecule = write_molecule(own.paths.data / "raw", name, parts, positions, request.system)
-        candidate = score(own, molecule, sources, KINDS[request.ensemble], spacing)
-        candidate.save(own.paths.run / "hybrid" / f"{name}.npz")
+        own = _configure(config, root, sources[0], parts, temperature)
+        molecule = _molecule(own.paths.data / "raw", request, parts, sources[0])
+        candidate = score(own, molecule, sources)
+        candidate.save(own.paths.run / "hybrid" / f"{molecule.name}.npz")
     return own, molecule
 
 
-def _check_different(trajectories: tuple[Path, ...]) -> None:
-    seen: set[Path] = set()
-    for path in trajectories:
-        if path.resolve() in seen:
-            raise ArtifactError(
-                f"{path} is given twice: replicas must be independent, name every file once."
-            )
-        seen.add(path.resolve())
+def _temperature(config: Config, request: Request) -> float:
+    if request.temperature is None:
+        return config.hybrid.temperatures[0]
+    if not (np.isfinite(request.temperature) and request.temperature > 0):
+        raise ConfigError(f"--temperature {request.temperature:g} is no temperature: give kelvins.")
+    return request.temperature
 
 
-def _read_all(request: Request, parts: Parts, temperature: float) -> list[tuple[Path, Stretch]]:
-    """Every stretch of every file, checked."""
-    kind, fewest = KINDS[request.ensemble], FEWEST_FRAMES[request.ensemble]
-    sources: list[tuple[Path, Stretch]] = []
-    for path in request.trajectories:
-        found = read(path, kind, temperature)
+def _read_all(
+    request: Request,
+    parts: Parts,
+    temperature: float,
+    ensemble: Ensemble,
+    paths: Sequence[Path],
+    frame_ps: float | None,
+) -> list[Source]:
+    """Every run in files of one ensemble, checked."""
+    sources: list[Source] = []
+    for path in paths:
+        found = read(path, ensemble.kind, temperature)
         if not found:
             raise ArtifactError(
-                f"{path} holds no {request.ensemble.upper()} frames at {temperature:g} K: choose "
-                "the other ensemble or another hybrid.temperature_K."
+                f"{path} holds no {ensemble.label} frames at {temperature:g} K: give a file that "
+                "does, or another --temperature."
             )
         for stretch in found:
             check_atoms(path, stretch, parts, request.topology)
-            check_frames(path, stretch, parts, fewest)
+            check_frames(path, stretch, parts, ensemble.fewest)
             check_velocities(path, stretch, parts, temperature)
-            if stretch.vel is None and request.ensemble == "nve":
-                raise ArtifactError(
-                    f"{path} holds no velocities, and without them there is no total energy to "
-                    "judge: save them (TRR, H5MD or NPZ), or judge it as nvt."
-                )
-            sources.append((path, stretch))
-    measured = [stretch.vel is not None for _, stretch in sources]
-    if any(measured) and not all(measured):
-        path = sources[measured.index(False)][0]
-        raise ArtifactError(
-            f"{path} holds no velocities and others do: save them in all files or in none."
-        )
+            spacing = spacing_ps(path, stretch.times, frame_ps, ensemble.option)
+            sources.append(Source(path, ensemble.kind, spacing, stretch))
+    for one in sources:
+        if abs(one.spacing - sources[0].spacing) > _SPACING_TOLERANCE * sources[0].spacing:
+            raise ArtifactError(
+                f"{one.path} has a frame every {one.spacing:.4g} ps and {sources[0].path} every "
+                f"{sources[0].spacing:.4g} ps: save all at the same times."
+            )
     return sources
 
 
-def _common_spacing(request: Request, sources: list[tuple[Path, Stretch]]) -> float:
-    first_path, first = sources[0]
-    spacing = spacing_ps(first_path, first.times, request.frame_ps)
-    for path, stretch in sources[1:]:
-        other = spacing_ps(path, stretch.times, request.frame_ps)
-        if abs(other - spacing) > _SPACING_TOLERANCE * spacing:
+def _check_different(sources: Sequence[Source]) -> None:
+    seen: dict[str, Path] = {}
+    for one in sources:
+        frames = hash_bytes(one.stretch.pos.tobytes())
+        if frames in seen:
             raise ArtifactError(
-                f"{path} has a frame every {other:.4g} ps and {first_path} every {spacing:.4g} ps: "
-                "save all at the same times."
+                f"{one.path} holds the same frames as {seen[frames]}: runs must be independent, "
+                "give every one once."
             )
-    return spacing
+        seen[frames] = one.path
 
 
-def _name_of(path: Path) -> str:
-    """The file's name without suffix, fit to name a folder."""
-    safe = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)
-    return safe.strip("_-")[:_LONGEST_NAME] or "external"
+def _check_velocities_of_all(sources: Sequence[Source]) -> None:
+    """Raise ArtifactError unless all hold velocities, or none does and none is NVE."""
+    lacking = [one for one in sources if one.stretch.vel is None]
+    if any(one.kind == NVE for one in lacking):
+        path = next(one.path for one in lacking if one.kind == NVE)
+        raise ArtifactError(
+            f"{path} holds no velocities, and without them there is no total energy to judge: "
+            "save them (TRR, H5MD or NPZ), or leave out --nve."
+        )
+    if lacking and len(lacking) < len(sources):
+        raise ArtifactError(
+            f"{lacking[0].path} holds no velocities and others do: save them in all files, or "
+            "give only files without."
+        )
 
 
-def _configure(config: Config, root: Path, parts: Parts, temperature: float) -> Config:
+def _molecule(raw: Path, request: Request, parts: Parts, first: Source) -> Molecule:
+    """The molecule as the first candidate of its System left it: a baseline belongs to it."""
+    name = molecule_name(request.topology, request.system)
+    known = find_molecule(raw, name)
+    if known is not None:
+        return known
+    positions = minimise(parts.system, first.stretch.pos[0], first.path)
+    return write_molecule(raw, name, parts, positions, request.system)
+
+
+def _configure(
+    config: Config, root: Path, first: Source, parts: Parts, temperature: float
+) -> Config:
     """The settings under which the baseline of this System is run, and all is judged."""
     bonded_hydrogen = bool((parts.numbers[parts.bonds] == 1).any())
     constrained = len(parts.constraints) > 0
@@ -148,13 +193,21 @@ def _configure(config: Config, root: Path, parts: Parts, temperature: float) -> 
         "constraints": "HBonds" if constrained else "None",
         "implicit_solvent": "OBC2" if solvated else "None",
     }
-    md = {"temperature_K": temperature, "nonbonded_cutoff_nm": None, **contents}
+    dt_fs = min(config.md.dt_fs, LONGEST_BASELINE_DT_FS)
+    md = {
+        "temperature_K": temperature,
+        "nonbonded_cutoff_nm": None,
+        "dt_fs": dt_fs,
+        "save_interval_steps": round(config.md.save_interval_steps * config.md.dt_fs / dt_fs),
+        **contents,
+    }
+    paths = {"data": root / "data", "run": root / safe_name(first.path)}
     hybrid = {"temperature_K": temperature, "molecules": None}
     # Bursts are for training, and there is nothing to train.
     bursts = config.md.burst.model_copy(update={"count": 0})
     return config.model_copy(
         update={
-            "paths": config.paths.model_copy(update={"data": root / "data", "run": root}),
+            "paths": config.paths.model_copy(update=paths),
             "prep": config.prep.model_copy(update=contents),
             "md": config.md.model_copy(update={**md, "burst": bursts}),
             "hybrid": config.hybrid.model_copy(update=hybrid),

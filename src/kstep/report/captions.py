@@ -4,7 +4,7 @@ CAPTIONS = {
     "drift": "Energy drift of every NVE window of every molecule: a violin and a box for each "
     "side, each window a point. Dotted: the largest size accepted.",
     "claims": "The checks in units of what is allowed, with 90% intervals, the most telling of "
-    "each claim. An interval inside the grey band is accepted, one wholly outside is rejected. "
+    "each claim. An interval inside the grey band is accepted, one surely outside is rejected. "
     "Beyond the band the scale is logarithmic.",
     "energy": "Total energy in the NVE windows: both sides on one scale; enlarged to the "
     "baseline's range; and, where there are such windows, with velocities rescaled to the energy "
@@ -21,6 +21,8 @@ CAPTIONS = {
     "rdf": "Intramolecular pair density of heavy atoms: the radial distribution of an isolated "
     "molecule, per pair and per volume of the spherical shell (there is no bulk density to "
     "divide by); and h(r), all pairs of atoms.",
+    "surface": "Free energy over the two torsions that remember longest: both sides, and their "
+    "difference in standard errors. White cells were never visited.",
     "fes": "Free energy along the dihedrals, with bands of one standard error; gaps were never "
     "visited.",
     "spectrum": "Vibrational density of states, with the bands compared (in brackets: not "

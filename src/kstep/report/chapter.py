@@ -112,7 +112,8 @@ def _answer(claim: Claim) -> Answer:
 
 
 def _subtitle(molecule: MoleculeMetrics) -> str:
-    parts = [f"{molecule.smiles}: {molecule.n_atoms} atoms"]
+    named = f"{molecule.smiles}: " if molecule.smiles else ""
+    parts = [f"{named}{molecule.n_atoms} atoms"]
     if molecule.k_steps is not None:
         parts.append(f"k = {molecule.k_steps}, corrector {molecule.corrector}")
     parts.append(f"base step {molecule.dt_ps * 1e3:g} fs")
@@ -143,7 +144,9 @@ def _sections(molecule: MoleculeMetrics, images: Images) -> Iterator[Section]:
     if molecule.ensemble is not None:
         table = ensemble_table(molecule, molecule.ensemble)
         yield Section("Ensemble", drawn("ensemble"), [table])
-    yield Section("Structure", drawn("coordinates", "rdf", "fes"), [structure_table(molecule)])
+    yield Section(
+        "Structure", drawn("coordinates", "rdf", "fes", "surface"), [structure_table(molecule)]
+    )
     if dynamics := _dynamics_tables(molecule):
         yield Section("Dynamics", drawn("spectrum", "memory"), dynamics)
     if molecule.map is not None:

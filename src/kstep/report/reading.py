@@ -26,5 +26,9 @@ def settings_of(metrics: Metrics) -> Settings:
 
 
 def sentence(text: str) -> str:
-    """A clause of the metrics with a capital and a full stop."""
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+    """A clause of the metrics with a full stop and, unless it begins with a file, a capital."""
+    if not text:
+        return ""
+    begins_with_a_file = "." in text.split(maxsplit=1)[0]
+    first = text[0] if begins_with_a_file else text[0].upper()
+    return f"{first}{text[1:].rstrip('.')}."

@@ -88,14 +88,21 @@ def shifted_velocities(run: Run, setup: Setup, steps: float = 0.5) -> Run:
 
 
 def noisy_positions(run: Run, setup: Setup, width_nm: float) -> Run:
-    """Another run with Gaussian noise on its saved positions, and the energies there."""
+    """Another run with Gaussian noise on its saved positions, constraints kept, and its energies.
+
+    Velocities stay what they were: those of the places without noise.
+    """
     rng = np.random.default_rng(setup.seed_of(4))
-    pos, motion_pos = (
-        array + width_nm * rng.standard_normal(array.shape)
-        for array in (run.trajectory.pos, run.motion_pos)
-    )
-    moved = Run(replace(run.trajectory, pos=pos), run.motion, motion_pos)
-    return _labelled(with_true_energies(setup, moved), f"noise of {width_nm:g} nm in x")
+    dynamics = setup.dynamics()
+
+    def moved(places: np.ndarray) -> np.ndarray:
+        noisy = places + width_nm * rng.standard_normal(places.shape)
+        flat = noisy.reshape(-1, *noisy.shape[-2:])
+        return np.stack([dynamics.constrain_positions(x) for x in flat]).reshape(places.shape)
+
+    pos, motion_pos = moved(run.trajectory.pos), moved(run.motion_pos)
+    changed = Run(replace(run.trajectory, pos=pos), run.motion, motion_pos)
+    return _labelled(with_true_energies(setup, changed), f"noise of {width_nm:g} nm in x")
 
 
 def _with_velocities(

@@ -20,6 +20,7 @@ from kstep.report.figures.guard import guard_calibration
 from kstep.report.figures.methods import method_comparison
 from kstep.report.figures.structure import coordinate_histograms, free_energies, pair_densities
 from kstep.report.figures.style import Curves, house_style, render
+from kstep.report.figures.surface import free_energy_surfaces
 from kstep.report.figures.temperature import equipartition, temperatures
 from kstep.report.reading import Settings, settings_of
 
@@ -71,6 +72,7 @@ def _of_molecule(
     yield "coordinates", coordinate_histograms(molecule, curves)
     yield "rdf", pair_densities(molecule, curves)
     yield "fes", free_energies(molecule, curves)
+    yield "surface", free_energy_surfaces(molecule, curves)
     yield "spectrum", spectra(molecule, curves)
     yield "memory", torsion_memory(molecule, curves)
     yield "guard", guard_calibration(molecule, curves)

@@ -2,6 +2,7 @@
 
 from kstep.evaluate.checks import CLAIMS
 from kstep.evaluate.metrics import Claim, Metrics, MoleculeMetrics
+from kstep.evaluate.words import length_in_words
 from kstep.report.tables.form import NONE, SIGNS, Table, both, interval, number, outcome_cell
 
 
@@ -19,7 +20,7 @@ def claims_table(metrics: Metrics) -> Table:
 
 
 def _claim_cell(claim: Claim) -> str:
-    more = "" if claim.more_ns is None else f" {claim.more_ns:.2g} ns more"
+    more = "" if claim.more_ns is None else f" {length_in_words(claim.more_ns)} more"
     return f"{SIGNS[claim.outcome]}{more}"
 
 
