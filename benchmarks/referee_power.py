@@ -25,6 +25,7 @@ from kstep.evaluate.acceptance import verdict
 from kstep.evaluate.metrics import Outcome
 from kstep.evaluate.scoring import compare
 from kstep.evaluate.sides import Side, make_side
+from kstep.evaluate.statistics import Uncertain
 from kstep.molecule import Molecule, load_molecule
 from kstep.motion import load_motion, motion_of
 from kstep.parallel import available_cores
@@ -138,12 +139,14 @@ def judge(config: Config, molecule: Molecule, pair: tuple[str, int, int]) -> Tri
     found = compare(
         config.eval, molecule, side(config, BASELINE, baseline), side(config, key, candidate)
     )
-    distances = {
-        one.label: (abs(one.deviation.value) - one.margin) / one.deviation.error
-        for one in found.measured
-        if one.deviation.error > 0.0
-    }
+    distances = {one.label: distance(one.deviation, one.margin) for one in found.measured}
     return Trial(verdict(found.measured).outcome, distances)
+
+
+def distance(deviation: Uncertain, margin: float) -> float:
+    """How far beyond the margin, in standard errors; infinite for what is known exactly."""
+    excess = abs(deviation.value) - margin
+    return excess / deviation.error if deviation.error > 0.0 else float(np.copysign(np.inf, excess))
 
 
 def row(fault: Fault, trials: list[Trial], sets: int) -> str:
@@ -155,11 +158,12 @@ def row(fault: Fault, trials: list[Trial], sets: int) -> str:
     )
     distances: dict[str, list[float]] = defaultdict(list)
     for trial in trials:
-        for label, distance in trial.distances.items():
-            distances[label].append(distance)
+        for label, found in trial.distances.items():
+            distances[label].append(found)
     label = max(distances, key=lambda one: float(np.mean(distances[one])))
     mean = float(np.mean(distances[label]))
-    return f"| {fault.name} | {shares} | {len(trials)} | {sets} | {label} | {mean:+.1f} |"
+    shown = f"{mean:+.1f}" if np.isfinite(mean) else "exact"
+    return f"| {fault.name} | {shares} | {len(trials)} | {sets} | {label} | {shown} |"
 
 
 def main() -> None:

@@ -114,6 +114,22 @@ def _profile(random: np.random.Generator, torsion: str) -> Curves:
         profile[barrier > 13.7] = np.nan
         curves[f"fes/{torsion}/{side}"] = profile
         curves[f"fes/{torsion}/{side}_error"] = np.where(np.isnan(profile), np.nan, error)
+    return curves | _surface(random)
+
+
+def _surface(random: np.random.Generator) -> Curves:
+    """Two torsions: one with wells at ±90°, one free; the barrier was never visited."""
+    angle = np.arange(-172.5, 180.0, 15.0)
+    barrier = np.repeat(14.0 * np.sin(np.radians(angle))[:, None] ** 2, len(angle), axis=1)
+    curves = {
+        "surface/first": np.array("C2–C1–O7–H13"),
+        "surface/second": np.array("H8–C3–C4–H9"),
+        "surface/angle": angle,
+    }
+    for side in SIDES:
+        found = barrier + 0.4 * random.normal(size=barrier.shape)
+        curves[f"surface/{side}"] = np.where(barrier > 13.0, np.nan, found)
+        curves[f"surface/{side}_error"] = np.full_like(barrier, 0.4)
     return curves
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from kstep.errors import KstepError
@@ -21,6 +22,9 @@ Report = Callable[[float], None]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENMM_CPU_THREADS")
 _reports: Any = None
+
+PATIENCE_S = 5.0
+"""How long a worker may take to end when it is told to."""
 
 
 def ns_per_day(ps_per_second: float) -> str:
@@ -94,8 +98,7 @@ def run_parallel(
                 "number of workers; the same command goes on from the last finished block."
             ) from None
         except BaseException:
-            for process in list(pool._processes.values()):
-                process.terminate()
+            _stop(list(pool._processes.values()))
             raise
         finally:
             for name, value in threads.items():
@@ -104,6 +107,16 @@ def run_parallel(
             stop.set()
             listener.join()
     return _collect({name: outcomes[name] for name in tasks})
+
+
+def _stop(processes: Sequence[BaseProcess]) -> None:
+    """End worker processes, and those that do not listen by force."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(PATIENCE_S)
+        if process.is_alive():
+            process.kill()
 
 
 def _start_worker(reports: Any) -> None:
