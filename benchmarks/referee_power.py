@@ -25,7 +25,6 @@ from kstep.evaluate.acceptance import verdict
 from kstep.evaluate.metrics import Outcome
 from kstep.evaluate.scoring import compare
 from kstep.evaluate.sides import Side, make_side
-from kstep.evaluate.statistics import Uncertain
 from kstep.molecule import Molecule, load_molecule
 from kstep.motion import load_motion, motion_of
 from kstep.parallel import available_cores
@@ -139,14 +138,8 @@ def judge(config: Config, molecule: Molecule, pair: tuple[str, int, int]) -> Tri
     found = compare(
         config.eval, molecule, side(config, BASELINE, baseline), side(config, key, candidate)
     )
-    distances = {one.label: distance(one.deviation, one.margin) for one in found.measured}
+    distances = {one.label: one.deviation.distance(one.margin) for one in found.measured}
     return Trial(verdict(found.measured).outcome, distances)
-
-
-def distance(deviation: Uncertain, margin: float) -> float:
-    """How far beyond the margin, in standard errors; infinite for what is known exactly."""
-    excess = abs(deviation.value) - margin
-    return excess / deviation.error if deviation.error > 0.0 else float(np.copysign(np.inf, excess))
 
 
 def row(fault: Fault, trials: list[Trial], sets: int) -> str:

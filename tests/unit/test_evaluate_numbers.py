@@ -8,6 +8,7 @@ import pytest
 from evaluate_samples import HYBRID, TIMING, make_baseline, make_hybrid, make_molecule
 from kstep.config import EvalConfig
 from kstep.errors import ArtifactError
+from kstep.evaluate.checks import beyond
 from kstep.evaluate.cost import Timing, cost, load_timing, speed_up
 from kstep.evaluate.divergence import jensen_shannon, kullback_leibler
 from kstep.evaluate.energy import fit_line
@@ -16,7 +17,6 @@ from kstep.evaluate.statistics import (
     Uncertain,
     block_means,
     bootstrap,
-    bootstrap_median,
     correlated_mean,
     difference,
     equilibration,
@@ -24,6 +24,7 @@ from kstep.evaluate.statistics import (
     mean_of,
     relative_difference,
     resample,
+    typical_size,
 )
 from kstep.evaluate.structure import Histograms, divergence_excess
 
@@ -132,12 +133,17 @@ def test_resampling_is_repeatable_and_unbiased(rng):
     assert few.std(axis=0) == pytest.approx(draws.std(axis=0) * np.sqrt(6.0), rel=0.1)
 
 
-def test_median_and_its_bootstrap():
-    values = np.array([1.0, 2.0, 3.0, 4.0, 100.0])
-    found = bootstrap_median(values, samples=500, seed=1)
-    assert found.value == 3.0
-    assert found.error > 0.5
-    assert found == bootstrap_median(values, samples=500, seed=1)
+def test_sizes_that_scatter_by_factors_are_judged_by_their_logarithms():
+    """Eight windows that all drift far too fast, between 5 and 60 times what is allowed."""
+    found = typical_size(np.array([5.0, -8.0, 12.0, 60.0, -20.0, 9.0, 30.0, -15.0]))
+    assert found.value == pytest.approx(14.8, rel=0.01)
+    interval = found.estimate()
+    assert interval.low * interval.high == pytest.approx(found.value**2)
+    assert found.distance(1.0) > 8.0
+    assert beyond(found, 1.0) < 1e-4
+    assert found.distance(100.0) < -5.0
+    # As a plain mean it would be open: its error is as large as itself.
+    assert Uncertain(20.0, 18.0 / 8**0.5, 7.0).distance(1.0) < 3.1
 
 
 @pytest.mark.parametrize("shift", [0.3, 1.0])

@@ -24,7 +24,7 @@ class EvalConfig(Section):
     bootstrap: Count = Field(500, description="bootstrap samples of an error")
     max_drift: Positive = Field(
         0.001,
-        description="accepted size of the median NVE drift, kJ/mol/ps per atom (0.001 "
+        description="accepted typical size of the NVE drift, kJ/mol/ps per atom (0.001 "
         "heats by about 4 K in 100 ps)",
     )
     max_kinetic_slope: Positive = Field(

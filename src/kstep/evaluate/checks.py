@@ -84,10 +84,7 @@ def adjudicate(measured: Sequence[Measured]) -> list[Check]:
 
 def beyond(deviation: Uncertain, margin: float) -> float:
     """Chance to find so large a deviation if the true one were just the margin."""
-    excess = abs(deviation.value) - margin
-    if deviation.error == 0.0:
-        return 0.0 if excess > 0.0 else 1.0
-    return float(stats.t.sf(excess / deviation.error, deviation.dof))
+    return float(stats.t.sf(deviation.distance(margin), deviation.dof))
 
 
 def _check(one: Measured, p_beyond: float) -> Check:
@@ -112,12 +109,12 @@ def _check(one: Measured, p_beyond: float) -> Check:
 
 def _more_ns(one: Measured) -> float | None:
     """Further sampling of both sides that shrinks the interval clear of the margin."""
-    distance = abs(one.margin - abs(one.deviation.value))
+    distance = abs(one.deviation.distance(one.margin))
     if one.sampled_ps is None or distance == 0.0 or not np.isfinite(one.deviation.error):
         return None
     # Errors fall with the root of the length; the quantile is that of long runs.
-    half_width = float(stats.norm.ppf(0.95)) * one.deviation.error
-    more = one.sampled_ps / PS_PER_NS * max((half_width / distance) ** 2 - 1.0, 0.1)
+    longer = (float(stats.norm.ppf(0.95)) / distance) ** 2
+    more = one.sampled_ps / PS_PER_NS * max(longer - 1.0, 0.1)
     return more if more < LONGEST_NS else None
 
 

@@ -10,14 +10,14 @@ from kstep.evaluate.checks import ENERGY, MECHANICS, Measured
 from kstep.evaluate.metrics import SIDES, EnergyMetrics, Pair, WindowDrift
 from kstep.evaluate.sides import Side
 from kstep.evaluate.spectrum import kinetic_slopes
-from kstep.evaluate.statistics import UNKNOWN, Uncertain, bootstrap_median, difference
+from kstep.evaluate.statistics import UNKNOWN, Uncertain, difference, typical_size
 from kstep.mechanics import angular_momentum, centre_of_mass, inertia_tensor, remove_centre_of_mass
 from kstep.molecule import Molecule
 from kstep.trajectory import Trajectory
 from kstep.units import BOLTZMANN, MEV_PER_KJ_PER_MOL
 
 MIN_WINDOWS = 4
-"""NVE windows of each side below which the median drift means nothing."""
+"""NVE windows of each side below which their drifts mean nothing."""
 
 TRACE_POINTS = 400
 """Points of an energy trace kept for the figures."""
@@ -44,7 +44,7 @@ def compare_energies(
     for name, side, slope in zip(SIDES, (baseline, candidate), slopes, strict=True):
         windows = windows_of(side.trajectory, side.nve, side.temperature)
         rescaled = windows_of(side.trajectory, side.rescaled, side.temperature)
-        size = drift_size(config, windows)
+        size = drift_size(windows)
         residual = constraint_residual(constrained_lengths(molecule, side.trajectory), wanted)
         metrics.append(_summary(windows, rescaled, size, slope, residual))
         curves |= _traces(side.trajectory, side.nve, f"energy/{name}/trace")
@@ -66,7 +66,7 @@ def _measured(
     allowed: float,
 ) -> list[Measured]:
     found = []
-    label, unit = "median size of the drift in NVE", "kJ/mol/ps per atom"
+    label, unit = "typical size of the drift in NVE", "kJ/mol/ps per atom"
     simulated = sum((window.length_ps for window in energy.candidate.windows), 0.0)
     size = sizes[1] or UNKNOWN
     found.append(Measured(ENERGY, label, unit, size, config.max_drift, True, simulated))
@@ -132,12 +132,11 @@ def window_drift(trajectory: Trajectory, frames: np.ndarray, temperature: float)
     )
 
 
-def drift_size(config: EvalConfig, windows: list[WindowDrift]) -> Uncertain | None:
-    """Median size of the drift, kJ/mol/ps per atom; None from too few windows."""
+def drift_size(windows: list[WindowDrift]) -> Uncertain | None:
+    """Typical size of the drift, kJ/mol/ps per atom; None from too few windows."""
     if len(windows) < MIN_WINDOWS:
         return None
-    drifts = np.array([abs(window.drift) for window in windows])
-    return bootstrap_median(drifts, config.bootstrap, config.seed)
+    return typical_size(np.array([window.drift for window in windows]))
 
 
 def constrained_lengths(molecule: Molecule, trajectory: Trajectory) -> Float[np.ndarray, "T C"]:

@@ -99,7 +99,7 @@ def _score(
 ) -> MethodMetrics:
     side = method.side
     windows = windows_of(side.trajectory, side.nve, side.temperature)
-    size = drift_size(config, windows)
+    size = drift_size(windows)
     equal_time = equal_calls = outcome = None
     if method is not reference:
         over_time = truncated(side, time_ps / side.nvt_ps)

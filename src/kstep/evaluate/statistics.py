@@ -63,9 +63,30 @@ class Uncertain:
         low, high = max(self.value - margin, -UNBOUNDED), min(self.value + margin, UNBOUNDED)
         return Estimate(value=self.value, low=low, high=high)
 
+    def distance(self, margin: float) -> float:
+        """How far the size lies beyond a margin, in standard errors; negative within it."""
+        excess = abs(self.value) - margin
+        return excess / self.error if self.error > 0.0 else float(np.copysign(np.inf, excess))
+
     def scaled(self, factor: float, offset: float = 0.0) -> "Uncertain":
         """`factor` times the number, plus `offset`."""
         return Uncertain(factor * self.value + offset, abs(factor) * self.error, self.dof)
+
+
+@dataclass(frozen=True)
+class UncertainSize(Uncertain):
+    """A positive number that scatters by factors: `error` is that of its logarithm."""
+
+    def estimate(self) -> Estimate:
+        """With its Student interval on the logarithmic scale."""
+        factor = float(np.exp(stats.t.ppf(0.5 + CONFIDENCE / 2.0, self.dof) * self.error))
+        high = min(self.value * factor, UNBOUNDED)
+        return Estimate(value=self.value, low=self.value / factor, high=high)
+
+    def distance(self, margin: float) -> float:
+        """Logarithm of its ratio to the margin, in standard errors."""
+        excess = float(np.log(self.value / margin))
+        return excess / self.error if self.error > 0.0 else float(np.copysign(np.inf, excess))
 
 
 UNKNOWN = Uncertain(0.0, np.inf, 1.0)
@@ -189,8 +210,7 @@ def correlated_mean(series: Series) -> Uncertain:
     return Uncertain(value, spread.error, spread.dof)
 
 
-def bootstrap_median(values: Float[np.ndarray, " n"], samples: int, seed: int) -> Uncertain:
-    """Median of independent values with its bootstrap error."""
-    rng = np.random.default_rng(seed)
-    draws = np.median(rng.choice(values, size=(samples, len(values))), axis=1)
-    return Uncertain(float(np.median(values)), float(draws.std()), float(max(len(values) - 1, 1)))
+def typical_size(values: Float[np.ndarray, " n"]) -> UncertainSize:
+    """Geometric mean of the sizes of independent values, two or more: half are larger."""
+    logarithms = mean_of(np.log(np.maximum(np.abs(values), NOTHING)))
+    return UncertainSize(float(np.exp(logarithms.value)), logarithms.error, logarithms.dof)

@@ -15,7 +15,7 @@ def summary_table(metrics: Metrics) -> str:
     """One row per molecule, at most 110 columns.
 
     *calls saved*: base steps per counted force call; *clock gain*: baseline time / hybrid time;
-    *drift*: median size in NVE; *worst JS*: largest Jensen-Shannon divergence beyond noise, nats.
+    *drift*: typical size in NVE; *worst JS*: largest Jensen-Shannon divergence beyond noise, nats.
     """
     rows = [*HEADINGS, *(_row(molecule) for molecule in metrics.molecules)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS[0]))]

@@ -98,7 +98,7 @@ class MethodMetrics(Frozen):
     force_calls: int = Field(description="force calls of that sampling")
     s_per_ns: float | None = Field(description="wall-clock seconds per simulated ns")
     drift: float | None = Field(
-        description="median size of the NVE drift at this step, kJ/mol/ps per atom"
+        description="typical size of the NVE drift at this step, kJ/mol/ps per atom"
     )
     fluctuation: float | None = Field(description="median fluctuation of Etot in NVE, kJ/mol")
     equal_time: MethodErrors | None = Field(

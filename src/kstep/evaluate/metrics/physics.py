@@ -37,7 +37,7 @@ class EnergyMetrics(Frozen):
     upper_quartile: float | None = Field(description="75% quantile of the signed drift")
     median_drift_meV: float | None = Field(description="median signed drift, meV/ps per atom")
     size: Estimate | None = Field(
-        description="median over windows of |drift|, kJ/mol/ps per atom; interval: bootstrap"
+        description="geometric mean over windows of |drift|, kJ/mol/ps per atom"
     )
     median_fluctuation: float | None = Field(description="median fluctuation, kJ/mol")
     largest_excursion: float | None = Field(description="largest excursion of all, kJ/mol")

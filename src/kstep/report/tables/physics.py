@@ -44,7 +44,7 @@ def energy_table(molecule: MoleculeMetrics) -> Table:
         row("drift, 75% quantile (J/mol/ps per atom)", "upper_quartile", "+.3g", 1e3),
         row("drift, median (meV/ps per atom)", "median_drift_meV", "+.3g"),
         [
-            "size of the drift, median (J/mol/ps per atom)",
+            "size of the drift, typical (J/mol/ps per atom)",
             *(interval(e.size, ".3g", 1e3) for e in (base, ours)),
         ],
         row("fluctuation about the line, median (kJ/mol)", "median_fluctuation", ".3g"),
