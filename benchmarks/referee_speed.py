@@ -1,8 +1,8 @@
 """Time and memory that the referee takes for all prepared molecules.
 
-Makes, where they are not there yet, a baseline and a faultless candidate of 1 ns of frames every
-50 steps for each molecule (dynamics: some minutes), then scores them all in a process of its own
-with `kstep.evaluate.run` and prints wall-clock time and peak memory.
+Runs, where they are not there yet, two independent baselines of 1 ns for each molecule, a frame
+every 50 steps (dynamics: some minutes), takes one for the candidate, then scores them all in a
+process of its own with `kstep.evaluate.run` and prints wall-clock time and peak memory.
 
     .venv/bin/python benchmarks/referee_speed.py paths.data=data paths.run=runs/referee_speed
 """
@@ -12,39 +12,54 @@ import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from pathlib import Path
 
+from kstep import md
 from kstep.config import Config, load_config
 from kstep.evaluate import load_metrics, run
-from kstep.molecule import Molecule, load_molecules
+from kstep.molecule import load_molecules
 from kstep.motion import motion_of
 from kstep.parallel import available_cores
-from kstep.testing.faults import faultless
-from kstep.testing.runs import Setup
 
-LENGTHS = {"replicas": 1, "length_ps": 1000.0, "nve_windows": 8, "motion_windows": 8}
+LENGTHS = {
+    "replicas": 1, "length_ns": 1.0, "temperature_K": 300.0, "nve_every_ps": 250.0,
+    "nve_window_ps": 20.0,
+}  # fmt: skip
+WINDOWS = 4
 
 
-def prepare(config: Config, molecule: Molecule) -> None:
-    """Both trajectories of a molecule, by true dynamics from different seeds."""
-    targets = (config.paths.run / "data" / "md", config.paths.run / "hybrid")
-    for seed, (folder, base_steps) in enumerate(zip(targets, (1, 9), strict=True)):
-        path = folder / f"{molecule.name}.npz"
-        if not path.is_file():
-            setup = Setup(molecule, config.md, seed=seed, base_steps=base_steps, **LENGTHS)
-            found = faultless(setup)
-            found.motion.save(motion_of(path))
-            found.trajectory.save(path)
+def configured(config: Config, data: Path, seed: int) -> Config:
+    """The settings of one side's dynamics."""
+    own = config.md.model_copy(
+        update={
+            **LENGTHS,
+            "seed": seed,
+            "burst": config.md.burst.model_copy(update={"count": 0}),
+            "motion": config.md.motion.model_copy(update={"windows": WINDOWS}),
+        }
+    )
+    paths = config.paths.model_copy(update={"data": data})
+    return config.model_copy(update={"md": own, "paths": paths})
+
+
+def prepare(config: Config) -> None:
+    """Both sides of every molecule; the second is put where a hybrid run would lie."""
+    molecules = load_molecules(config.paths.data / "raw")
+    md.run(configured(config, config.paths.run / "data", 1), molecules)
+    candidates = md.run(configured(config, config.paths.run / "candidates", 2), molecules)
+    target = config.paths.run / "hybrid"
+    target.mkdir(exist_ok=True)
+    for path in candidates:
+        for file in (path, motion_of(path)):
+            shutil.copy(file, target / file.name)
 
 
 def score(config: Config) -> None:
     """The part that is timed, in a process of its own so that its memory can be told."""
     molecules = load_molecules(config.paths.data / "raw")
-    own = {"paths": config.paths.model_copy(update={"data": config.paths.run / "data"})}
     shutil.rmtree(config.paths.run / "eval", ignore_errors=True)
     start = time.perf_counter()
-    metrics = load_metrics(run(config.model_copy(update=own), molecules))
+    metrics = load_metrics(run(configured(config, config.paths.run / "data", 1), molecules))
     seconds = time.perf_counter() - start
     print(metrics.sentence)
     workers = min(available_cores(), len(molecules))
@@ -59,10 +74,7 @@ def score(config: Config) -> None:
 
 
 def main(overrides: list[str]) -> None:
-    config = load_config([], overrides)
-    molecules = load_molecules(config.paths.data / "raw")
-    with ProcessPoolExecutor(available_cores()) as workers:
-        list(workers.map(partial(prepare, config), molecules))
+    prepare(load_config([], overrides))
     subprocess.run([sys.executable, __file__, "--score", *overrides], check=True)
 
 
