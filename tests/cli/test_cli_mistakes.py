@@ -193,6 +193,11 @@ def test_two_at_once_in_one_folder(kstep, tmp_path):
     assert kstep("md", *FAST)[0] == 0
 
 
+def _listen_to_ctrl_c() -> None:
+    # A shell makes what it runs in the background deaf to it, and its children inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_keeps_finished_work(tmp_path, place):
     place(tmp_path / "data")
     settings = [
@@ -201,8 +206,9 @@ def test_ctrl_c_keeps_finished_work(tmp_path, place):
     ]  # fmt: skip
     command = [sys.executable, "-m", "kstep.cli", "md", *settings]
     process = subprocess.Popen(
-        [*command, f"paths.data={tmp_path / 'data'}"], stderr=subprocess.PIPE, text=True
-    )
+        [*command, f"paths.data={tmp_path / 'data'}"], stderr=subprocess.PIPE, text=True,
+        preexec_fn=_listen_to_ctrl_c,
+    )  # fmt: skip
     blocks = tmp_path / "data" / "md" / ".partial" / "phenol"
     deadline = time.monotonic() + 60
     while not list(blocks.glob("block_*.npz")) and time.monotonic() < deadline:
