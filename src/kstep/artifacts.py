@@ -139,6 +139,15 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray], record: Record) -> N
     write_atomically(path, lambda stream: np.savez(stream, **content))
 
 
+def read_finished(path: Path, record: Record, keys: Iterable[str]) -> dict[str, np.ndarray] | None:
+    """The arrays of an unfinished run's file if it is whole and of this very record, else None."""
+    try:
+        arrays, found = read_npz(path, record["schema"], record["schema_version"], keys)
+    except ArtifactError:
+        return None
+    return arrays if found == record else None
+
+
 def read_npz(
     path: Path, schema: str, version: int, keys: Iterable[str]
 ) -> tuple[dict[str, np.ndarray], Record]:

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from kstep.artifacts import Record, read_npz, write_npz
+from kstep.artifacts import Record, read_finished, read_npz, write_npz
 from kstep.controls.plan import Plan
 from kstep.controls.sampling import Stretch
-from kstep.errors import ArtifactError
 from kstep.mechanics import kinetic_energy
 from kstep.molecule import Molecule
 from kstep.trajectory import NVE, NVT, Trajectory, trajectory_record
@@ -41,10 +40,7 @@ def read_block(path: Path) -> tuple[Stretch, list[Stretch]]:
 
 def block_is_finished(path: Path, record: Record) -> bool:
     """Whether the replica is there, whole and of these settings."""
-    try:
-        return read_npz(path, BLOCK_SCHEMA, 1, _KEYS)[1] == record
-    except ArtifactError:  # absent, cut short or of another program
-        return False
+    return read_finished(path, record, _KEYS) is not None
 
 
 def assemble(

@@ -20,6 +20,7 @@ from kstep.evaluate.checks import (
     NEGATED,
     Measured,
     adjudicate,
+    badness,
     worst,
 )
 from kstep.evaluate.metrics import Check, Claim, MoleculeMetrics, Outcome, Verdict
@@ -80,7 +81,7 @@ def _claim(name: str, checks: Sequence[Check]) -> Claim:
         sentence += _why_open(culprits[0])
         if more_ns is not None:
             sentence += f"; about {length_in_words(more_ns)} more of both would"
-    shown = sorted(checks, key=lambda c: (worst_first(c.outcome), c.needed, _reach(c)))[::-1]
+    shown = sorted(checks, key=lambda c: (badness(c.outcome), c.needed, _reach(c)))[::-1]
     return Claim(name=name, outcome=outcome, sentence=sentence, checks=shown, more_ns=more_ns)
 
 
@@ -89,11 +90,6 @@ def _why_open(check: Check) -> str:
     if low > check.margin or high < -check.margin:
         return ", beyond that, but not surely so among so many checks or from so few blocks"
     return ", which the data cannot tell"
-
-
-def worst_first(outcome: Outcome) -> int:
-    """Rank of an outcome, the worst highest."""
-    return [Outcome.ACCEPTED, Outcome.UNDECIDED, Outcome.REJECTED].index(outcome)
 
 
 def _reach(check: Check) -> float:

@@ -118,7 +118,11 @@ def _more_ns(one: Measured) -> float | None:
     return more if more < LONGEST_NS else None
 
 
+def badness(outcome: Outcome) -> int:
+    """Rank of an outcome, the worst highest."""
+    return [Outcome.ACCEPTED, Outcome.UNDECIDED, Outcome.REJECTED].index(outcome)
+
+
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
     """The worst of several outcomes: rejected before not enough data before accepted."""
-    order = [Outcome.ACCEPTED, Outcome.UNDECIDED, Outcome.REJECTED]
-    return max(outcomes, key=order.index)
+    return max(outcomes, key=badness)

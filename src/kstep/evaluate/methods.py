@@ -18,6 +18,7 @@ from kstep.config import EvalConfig
 from kstep.errors import ArtifactError
 from kstep.evaluate.acceptance import verdict
 from kstep.evaluate.checks import DYNAMICS, worst
+from kstep.evaluate.coordinates import CoordinateClass
 from kstep.evaluate.cost import SecondsPerPs, Timing, fault_of
 from kstep.evaluate.energy import drift_size, windows_of
 from kstep.evaluate.memory import independent_samples, slowest_observable
@@ -71,22 +72,10 @@ def score_methods(
     ]
     methods = [reference, *own, *controls[1:]]
     time_ps = min(method.side.nvt_ps for method in methods)
-    result = []
-    for method in methods:
-        scored = _score(config, molecule, method, reference, time_ps, candidate.nvt_calls)
-        if slowest is not None:
-            samples = independent_samples(molecule, method.side, slowest)
-            scored = scored.model_copy(update=_efficiency(method, samples))
-        result.append(scored)
-    return result
-
-
-def _efficiency(method: Method, samples: float) -> dict[str, float | None]:
-    side, s_per_ps = method.side, method.s_per_ps
-    return {
-        "per_1000_calls": 1000.0 * samples / side.nvt_calls,
-        "per_second": None if s_per_ps is None else samples / (s_per_ps * side.nvt_ps),
-    }
+    calls = candidate.nvt_calls
+    return [
+        _score(config, molecule, method, reference, slowest, time_ps, calls) for method in methods
+    ]
 
 
 def _score(
@@ -94,6 +83,7 @@ def _score(
     molecule: Molecule,
     method: Method,
     reference: Method,
+    slowest: CoordinateClass | None,
     time_ps: float,
     calls: int,
 ) -> MethodMetrics:
@@ -106,6 +96,7 @@ def _score(
         equal_time, outcome = _errors(config, molecule, reference.side, over_time)
         over_calls = truncated(side, calls / side.nvt_calls)
         equal_calls, _ = _errors(config, molecule, reference.side, over_calls)
+    samples = None if slowest is None else independent_samples(molecule, side, slowest)
     s_per_ps = method.s_per_ps
     return MethodMetrics(
         name=method.name,
@@ -117,8 +108,8 @@ def _score(
         fluctuation=float(np.median([w.fluctuation for w in windows])) if windows else None,
         equal_time=equal_time,
         equal_calls=equal_calls,
-        per_1000_calls=None,
-        per_second=None,
+        per_1000_calls=None if samples is None else 1000.0 * samples / side.nvt_calls,
+        per_second=samples / (s_per_ps * side.nvt_ps) if samples and s_per_ps else None,
         outcome=outcome,
     )
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from kstep.artifacts import Record, read_npz, write_npz
-from kstep.errors import ArtifactError
+from kstep.artifacts import Record, read_finished, write_npz
 from kstep.hybrid.macrostep import Accounts, MacroStep
 from kstep.hybrid.state import PhaseState, Replicas
 from kstep.parallel import Report
@@ -102,11 +101,8 @@ def save_block(path: Path, block: Block, record: Record) -> None:
 
 def load_block(path: Path, record: Record) -> Block | None:
     """A finished block of this very run, or None."""
-    try:
-        arrays, found = read_npz(path, BLOCK_SCHEMA, 1, (*_FRAMES, "accounts"))
-    except ArtifactError:
-        return None
-    if found != record:
+    arrays = read_finished(path, record, (*_FRAMES, "accounts"))
+    if arrays is None:
         return None
     content = json.loads(str(arrays["accounts"]))
     wall = content.pop("wall")

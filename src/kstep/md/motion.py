@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kstep.artifacts import Record, read_npz, write_npz
+from kstep.artifacts import Record, read_finished, write_npz
 from kstep.config import MdConfig
-from kstep.errors import ArtifactError
 from kstep.md.sampling import Sampler
 from kstep.mechanics import kinetic_energy
 from kstep.motion import Motion, motion_of, motion_record
@@ -38,7 +37,7 @@ def record_motion(
     windows: list[dict[str, np.ndarray]] = []
     for index, frame in enumerate(frames[chosen]):
         path = folder / f"motion_{index:04d}.npz"
-        window = _read(path, block_record)
+        window = read_finished(path, block_record, _KEYS)
         if window is None:
             vel, epot = sampler.motion(trajectory.pos[frame], trajectory.vel[frame], n_steps)
             ekin = kinetic_energy(vel, trajectory.masses)
@@ -50,12 +49,3 @@ def record_motion(
     vel, epot, ekin = (np.stack([window[key] for window in windows]) for key in _KEYS)
     content = motion_record(**record, temperature_K=config.temperatures[0])
     Motion(vel, epot, ekin, config.dt_ps, content).save(motion_of(trajectory_path))
-
-
-def _read(path: Path, record: Record) -> dict[str, np.ndarray] | None:
-    """A window of this very run, or None."""
-    try:
-        arrays, found = read_npz(path, _SCHEMA, 1, _KEYS)
-    except ArtifactError:
-        return None
-    return arrays if found == record else None

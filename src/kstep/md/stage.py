@@ -9,7 +9,15 @@ import numpy as np
 import openmm
 
 from kstep import __version__
-from kstep.artifacts import Record, exclusive, hash_config, read_npz, write_json, write_npz
+from kstep.artifacts import (
+    Record,
+    exclusive,
+    hash_config,
+    read_finished,
+    read_npz,
+    write_json,
+    write_npz,
+)
 from kstep.config import Config, MdConfig, MotionConfig
 from kstep.errors import ArtifactError
 from kstep.md.assembly import BLOCK_KEYS, block_arrays, save_baseline
@@ -91,7 +99,7 @@ def _run_blocks(
     paths: list[Path] = []
     for block in plan(config):
         path = folder / f"block_{block.index:04d}.npz"
-        if _block_is_finished(path, record):
+        if read_finished(path, record, BLOCK_KEYS) is not None:
             report(picoseconds(block, config))
         else:
             _run_block(sampler, config, block, paths, path, molecule, record)
@@ -162,16 +170,6 @@ def sampling_settings(config: MdConfig) -> MdConfig:
 def motion_hash(config: MdConfig) -> str:
     """Hash of the settings that shape a motion file: the trajectory's and its own."""
     return hash_config(sampling_settings(config), config.motion)
-
-
-def _block_is_finished(path: Path, record: Record) -> bool:
-    if not path.exists():
-        return False
-    try:
-        _, found = read_npz(path, BLOCK_SCHEMA, 1, BLOCK_KEYS)
-    except ArtifactError:
-        return False
-    return found == record
 
 
 def _read_blocks(paths: Sequence[Path]) -> Iterator[dict[str, np.ndarray]]:
