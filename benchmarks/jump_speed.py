@@ -1,71 +1,252 @@
-"""Time per jump and replica against the true base steps it replaces, on one CPU thread.
+"""How fast a jump is on one CPU thread, and how fast it is trained.
 
-    python benchmarks/jump_speed.py paths.data=demo/data paths.run=demo/run
+    python benchmarks/jump_speed.py paths.data=data
+    python benchmarks/jump_speed.py paths.data=data --checkpoint run/train/best.ckpt
 
-Both sides are timed in this process, in alternating rounds; the ratio is printed with its
-spread over rounds.
+The propagator (of the checkpoint, else of the section `model` with random weights) against
+TorchMD-Net's ET of a usual size (random weights) and against the base steps that one jump
+replaces, with the fastest integrator on the fastest platform. All sides are timed in this
+process in alternating rounds; ratios are given with their quartiles over the rounds. Molecules
+are those in `paths.data`, or those named in `hybrid.molecules`; each takes about a minute, most
+of it the ET's.
 """
 
-import sys
+import argparse
 import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
+import torch
 
-from kstep.config import Config, load_config
-from kstep.hybrid import Jump, load_learned_jump
-from kstep.md.platforms import resolve_platform
+import kstep.model.predictor
+from kstep.config import Config, ModelConfig, load_config
+from kstep.force_field import pad_terms
+from kstep.md.platforms import time_platforms
 from kstep.md.systems import load_system
+from kstep.model import (
+    JumpBatch,
+    JumpModel,
+    JumpPhysics,
+    JumpPredictor,
+    Scales,
+    batch_terms,
+    build_model,
+    load_jump,
+)  # fmt: skip
 from kstep.molecule import Molecule, load_molecules
+from kstep.train.objective import jump_loss
+from kstep.train.optimiser import make_optimiser
+from kstep.train.windows import WindowBatch
 
-REPLICAS = (1, 4, 16, 64, 256)
-ROUNDS = 7
+TRANSFORMER = ModelConfig(
+    arch="torchmdnet_et", hidden_channels=128, num_layers=4, num_heads=4, vec_channels=16
+)
+REPLICAS = (1, 16, 256)
+ROUNDS = 5
+PROPAGATOR_NAME, TRANSFORMER_NAME = "propagator", "torchmdnet_et"
+
+Calls = Mapping[str, Callable[[], object]]
 
 
-def main(overrides: list[str]) -> None:
-    config = load_config([], overrides)
-    checkpoint = config.paths.run / "train" / "best.ckpt"
-    print("molecule              replicas  jump, µs a replica  true steps, µs  ratio (25-75 %)")
-    for molecule in load_molecules(config.paths.data / "raw"):
-        jump = load_learned_jump(
-            checkpoint, molecule, config.train.k_steps, config.md.dt_ps, config.train.landing
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--checkpoint", type=Path, help="trained propagator")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    options = parser.parse_args()
+    config = load_config([], options.overrides)
+    chosen = config.hybrid.molecules
+    molecules = [
+        molecule
+        for molecule in load_molecules(config.paths.data / "raw")
+        if chosen is None or molecule.name in chosen
+    ]
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    # A predictor records its network after many jumps: here as if they had been made.
+    kstep.model.predictor.WORTH_RECORDING = 1
+    models = make_models(config, molecules, options.checkpoint)
+    for name, model in models.items():
+        size = sum(parameter.numel() for parameter in model.parameters())
+        print(f"{name}: {size:,} parameters, k = {model.physics.k_steps}")
+    jumps_alone(config, models, molecules)
+    jumps_together(models[PROPAGATOR_NAME], molecules)
+    training(config, models, molecules)
+
+
+def make_models(
+    config: Config, molecules: list[Molecule], checkpoint: Path | None
+) -> Mapping[str, JumpModel]:
+    """Both networks for the elements of the molecules."""
+    if checkpoint is not None:
+        propagator = load_jump(checkpoint).model
+        physics = propagator.physics
+    else:
+        elements = sorted({int(number) for molecule in molecules for number in molecule.numbers})
+        physics = JumpPhysics(
+            k_steps=config.train.k_steps,
+            dt_ps=config.md.dt_ps,
+            landing=config.train.landing,
+            scales=Scales(velocity=1.5, force=5.0, position_residual=1.5, velocity_residual=2.0),
+            caps_nm=dict.fromkeys(elements, 0.1),
+            masses_Da=dict.fromkeys(elements, (1.0,)),
+            fingerprints={},
+            temperatures_K=(300.0,),
         )
+        propagator = build_model(config.model, physics)
+    transformer = build_model(TRANSFORMER, physics)
+    models = {PROPAGATOR_NAME: propagator, TRANSFORMER_NAME: transformer}
+    return {name: model.eval().requires_grad_(False) for name, model in models.items()}
+
+
+def jumps_alone(config: Config, models: Mapping[str, JumpModel], molecules: list[Molecule]) -> None:
+    """Replicas of one molecule at a time."""
+    print(
+        "\nms per jump and replica       atoms replicas  propagator       ET  true steps  "
+        "propagator / true steps"
+    )
+    k_steps = models[PROPAGATOR_NAME].physics.k_steps
+    for molecule in molecules:
+        system = load_system(
+            molecule, config.md.nonbonded_cutoff_nm, config.md.constraints,
+            config.md.implicit_solvent,
+        )  # fmt: skip
+        predictors = {
+            name: JumpPredictor(model, molecule.numbers, molecule.masses, molecule.terms)
+            for name, model in models.items()
+        }
         for replicas in REPLICAS:
-            states = _states(molecule, replicas)
-            rounds = [
-                (_time_jump(jump, *states), _time_steps(molecule, config, jump.k_steps))
+            states = random_states(molecule, replicas)
+            calls = {
+                name: lambda jump=jump, states=states: jump(*states)
+                for name, jump in predictors.items()
+            }
+            times = alternating(calls, repeats=max(1, 16 // replicas))
+            steps = [
+                k_steps * time_platforms(system, molecule.positions, config.md.dt_ps, 0.03)
+                .fastest_step
                 for _ in range(ROUNDS)
-            ]
-            ours, theirs = np.array(rounds).T
-            ratio = np.quantile(ours / replicas / theirs, (0.25, 0.5, 0.75))
+            ]  # fmt: skip
+            ours, theirs = (times[name] / replicas for name in models)
             print(
-                f"{molecule.name:<20}  {replicas:>8}  {1e6 * np.median(ours) / replicas:>18.0f}  "
-                f"{1e6 * np.median(theirs):>14.0f}  {ratio[1]:.1f} ({ratio[0]:.1f}-{ratio[2]:.1f})"
+                f"{molecule.name:<28}  {molecule.n_atoms:>5} {replicas:>8}  "
+                f"{1e3 * np.median(ours):>10.3f}  {1e3 * np.median(theirs):>7.3f}  "
+                f"{1e3 * np.median(steps):>10.3f}  {spread(ours / steps)}",
+                flush=True,
             )
 
 
-def _states(molecule: Molecule, replicas: int) -> tuple[np.ndarray, ...]:
+def jumps_together(model: JumpModel, molecules: list[Molecule]) -> None:
+    """One state of each molecule: one padded network call, or one call each."""
+    single = [random_states(molecule, 1) for molecule in molecules]
+    predictors = [
+        JumpPredictor(model, molecule.numbers, molecule.masses, molecule.terms)
+        for molecule in molecules
+    ]
+    batch = padded_batch(molecules, single)
+
+    def together() -> None:
+        with torch.inference_mode():
+            model(batch)
+
+    def each() -> None:
+        for predictor, states in zip(predictors, single, strict=True):
+            predictor(*states)
+
+    times = alternating({"together": together, "each": each}, repeats=4)
+    count = len(molecules)
+    print(
+        f"\n{count} molecules at once, ms per jump: "
+        f"{1e3 * np.median(times['together']) / count:.3f} in one call, "
+        f"{1e3 * np.median(times['each']) / count:.3f} in one call each; "
+        f"ratio {spread(times['together'] / times['each'])}"
+    )
+
+
+def training(config: Config, models: Mapping[str, JumpModel], molecules: list[Molecule]) -> None:
+    """Forward, backward and optimiser on a batch of one molecule, the molecules in turn."""
+    settings = config.train
+    batches = []
+    for molecule in molecules:
+        states = random_states(molecule, settings.batch_size)
+        start = replicas_batch(molecule, states)
+        still = torch.zeros_like(start.x)
+        batches.append(WindowBatch(start, still, still, still))
+    calls = {}
+    for name, model in models.items():
+        model.train().requires_grad_(True)
+        optimiser = make_optimiser(model, settings)
+
+        def steps(model: JumpModel = model, optimiser: torch.optim.Optimizer = optimiser) -> None:
+            for batch in batches:
+                loss = jump_loss(model(batch.start), batch, model.physics, settings)
+                loss.total.backward()
+                optimiser.step()
+                optimiser.zero_grad()
+
+        calls[name] = steps
+    times = alternating(calls, repeats=1)
+    print(f"\ntraining steps per second, {settings.batch_size} windows each ({settings.optimiser})")
+    for name, seconds in times.items():
+        print(f"  {name:<14} {spread(len(batches) / seconds)}")
+
+
+def random_states(molecule: Molecule, replicas: int) -> tuple[np.ndarray, ...]:
+    """(x, v, F) about the minimum."""
     rng = np.random.default_rng(0)
     shape = (replicas, molecule.n_atoms, 3)
     x = molecule.positions + 0.002 * rng.standard_normal(shape)
     return x, rng.standard_normal(shape), 100.0 * rng.standard_normal(shape)
 
 
-def _time_jump(jump: Jump, x: np.ndarray, v: np.ndarray, forces: np.ndarray) -> float:
-    jump(x, v, forces)  # warm-up
-    repeats = max(2, 64 // len(x))
-    start = time.perf_counter()
-    for _ in range(repeats):
-        jump(x, v, forces)
-    return (time.perf_counter() - start) / repeats
+def replicas_batch(molecule: Molecule, states: tuple[np.ndarray, ...]) -> JumpBatch:
+    """Many states of one molecule."""
+    replicas = len(states[0])
+    species = torch.from_numpy(molecule.numbers.astype(np.int64)).expand(replicas, -1)
+    masses = torch.from_numpy(molecule.masses.astype(np.float32)).expand(replicas, -1)
+    x, v, f = (torch.from_numpy(array.astype(np.float32)) for array in states)
+    terms = batch_terms(pad_terms([molecule.terms])).expand(replicas)
+    return JumpBatch(species, masses, x, v, f, terms)
 
 
-def _time_steps(molecule: Molecule, config: Config, steps: int) -> float:
-    """Seconds of `steps` base steps of the fastest integrator on the fastest platform."""
-    md = config.md
-    system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
-    _, timing = resolve_platform(md.platform, system, molecule.positions, md.dt_ps)
-    return steps * timing.fastest_step
+def padded_batch(molecules: list[Molecule], single: list[tuple[np.ndarray, ...]]) -> JumpBatch:
+    """One state of each of several molecules."""
+    n_atoms = max(molecule.n_atoms for molecule in molecules)
+
+    def padded(arrays: list[np.ndarray], kind: type) -> torch.Tensor:
+        result = np.zeros((len(arrays), n_atoms, *arrays[0].shape[1:]), kind)
+        for row, array in zip(result, arrays, strict=True):
+            row[: len(array)] = array
+        return torch.from_numpy(result)
+
+    x, v, f = (padded([states[n][0] for states in single], np.float32) for n in range(3))
+    species = padded([molecule.numbers for molecule in molecules], np.int64)
+    masses = padded([molecule.masses for molecule in molecules], np.float32)
+    terms = batch_terms(pad_terms([molecule.terms for molecule in molecules]))
+    return JumpBatch(species, masses, x, v, f, terms)
+
+
+def alternating(calls: Calls, repeats: int) -> Mapping[str, np.ndarray]:
+    """Seconds per call of each, once in every round, after a warm-up."""
+    for call in calls.values():
+        call()
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(ROUNDS):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            for _ in range(repeats):
+                call()
+            seconds[name].append((time.perf_counter() - start) / repeats)
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+def spread(values: np.ndarray) -> str:
+    """Median and quartiles."""
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+    return f"{middle:.2f} ({low:.2f}-{high:.2f})"
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

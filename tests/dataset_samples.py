@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kstep.trajectory import NVT, Trajectory, trajectory_record
+from term_samples import random_terms
 
 DT_PS = 0.002
 NUMBERS = np.array([8, 6, 1, 7, 1, 6])
@@ -82,7 +83,7 @@ def write_bursts(
     seed: int = 1,
     **changes: np.ndarray,
 ) -> Path:
-    """An NPZ of the md stage; `changes` replace burst arrays.
+    """An NPZ of the md stage; `changes` replace arrays of it.
 
     `frames` are the frames that bursts started from, `segment` the segment of every frame.
     """
@@ -114,7 +115,9 @@ def write_bursts(
             burst_length_steps=length,
         ),
     )
+    terms = random_terms(molecule.start(seed, 1)[0][0], seed)
     extra = bursts(molecule, seed, n_bursts, stride, length) | {"burst_frame": frames}
+    extra |= {f"terms_{name}": array for name, array in vars(terms).items()}
     path = folder / f"{name}.npz"
     trajectory.save(path, extra | changes)
     return path

@@ -1,9 +1,23 @@
 """Small jump models with random weights and random states, for both architectures."""
 
+from collections.abc import Collection
+from dataclasses import replace
+
 import torch
+from torch import nn
 
 from kstep.config import ModelConfig
-from kstep.model import JumpBatch, JumpModel, JumpPhysics, Scales, build_model
+from kstep.force_field import pad_terms
+from kstep.model import (
+    JumpBatch,
+    JumpModel,
+    JumpPhysics,
+    Scales,
+    TermBatch,
+    batch_terms,
+    build_model,
+)
+from term_samples import no_terms, random_terms
 
 ARCHITECTURES = ("propagator", "torchmdnet_et")
 PHYSICS = JumpPhysics(
@@ -41,26 +55,48 @@ def make_model(arch: str, seed: int = 1, **settings: object) -> JumpModel:
     return model.eval()
 
 
-def make_batch(sizes: tuple[int, ...] = (9,), seed: int = 0, padding: int = 0) -> JumpBatch:
-    """Random molecules of the given sizes, atoms at least 0.08 nm apart, padded."""
+def make_batch(
+    sizes: tuple[int, ...] = (9,), seed: int = 0, padding: int = 0, loose: Collection[int] = ()
+) -> JumpBatch:
+    """Random molecules of the given sizes, atoms at least 0.08 nm apart, padded.
+
+    Those numbered in `loose` have no bonds. `padding` atoms and terms of each kind are added.
+    """
     generator = torch.Generator().manual_seed(seed)
     shape = (len(sizes), max(sizes) + padding)
     species = torch.zeros(shape, dtype=torch.long)
     x, v, f = (torch.zeros(*shape, 3) for _ in range(3))
+    molecules = []
     for row, size in enumerate(sizes):
         kinds = torch.randint(0, 3, (size,), generator=generator)
         species[row, :size] = torch.tensor([1, 6, 8])[kinds]
         x[row, :size] = _apart(size, generator)
         v[row, :size] = torch.randn(size, 3, generator=generator) * 0.7
         f[row, :size] = torch.randn(size, 3, generator=generator) * 800.0
+        own = x[row, :size].double().numpy()
+        molecules.append(no_terms(size) if row in loose else random_terms(own, seed + row))
     masses = torch.tensor([MASSES[number] for number in species.flatten().tolist()])
-    return JumpBatch(species, masses.view(shape), x, v, f)
+    terms = batch_terms(pad_terms(molecules))
+    padded = {name: nn.functional.pad(t, (0, 0, 0, padding)) for name, t in vars(terms).items()}
+    return JumpBatch(species, masses.view(shape), x, v, f, TermBatch(**padded))
 
 
 def select(batch: JumpBatch, row: int) -> JumpBatch:
     """One molecule of a batch, without its padding."""
-    size = int(batch.mask[row].sum())
-    return JumpBatch(**{name: t[row : row + 1, :size] for name, t in vars(batch).items()})
+    size, rows = int(batch.mask[row].sum()), torch.tensor([row])
+    states = {name: part[rows, :size] for name, part in states_of(batch).items()}
+    return JumpBatch(**states, terms=batch.terms.of(rows, size))
+
+
+def states_of(batch: JumpBatch) -> dict[str, torch.Tensor]:
+    """What a batch says of its atoms, by name."""
+    return {name: part for name, part in vars(batch).items() if name != "terms"}
+
+
+def renumber(terms: TermBatch, new: torch.Tensor) -> TermBatch:
+    """The terms of molecules whose atom a is now called new[a]."""
+    atoms = {name: new[getattr(terms, name)] for name in ("bonds", "angles", "torsions")}
+    return replace(terms, **atoms)
 
 
 def _apart(size: int, generator: torch.Generator) -> torch.Tensor:

@@ -7,6 +7,8 @@ import numpy as np
 from kstep.config import Config, load_config
 from kstep.dataset import Dataset, Split
 from kstep.dataset.windows import ROLLOUT_JUMPS, SCHEMA, SCHEMA_VERSION
+from kstep.force_field import pad_terms
+from term_samples import random_terms
 
 K, STRIDE, LENGTH, DT = 8, 4, 32, 0.002
 SPRING = 1e5  # kJ/mol/nm²
@@ -87,7 +89,9 @@ def make_dataset(count: int = 20) -> Dataset:
         "source_hashes": {name: name for name in SHAPES},
         "fingerprints": {name: f"fingerprint of {name}" for name in SHAPES},
     }
-    return Dataset(**single, atom_types=np.array(types), masses=np.array(masses), record=record)
+    terms = [random_terms(np.array(rest, dtype=np.float64)) for _, rest in SHAPES.values()]
+    single |= {"atom_types": np.array(types), "masses": np.array(masses)}
+    return Dataset(**single, **pad_terms(terms), record=record)
 
 
 def make_files(folder: Path, count: int = 20) -> tuple[Path, Path]:
@@ -120,7 +124,7 @@ def make_config(folder: Path, *overrides: str) -> Config:
             "model.num_operators=4",
             "train.batch_size=8",
             "train.grad_accum=1",
-            "train.lr=5e-3",
+            "train.lr=1e-2",
             "train.epochs=3",
             "train.val_every_steps=10",
             "train.checkpoint_every_steps=7",

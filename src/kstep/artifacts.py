@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,9 +40,12 @@ def hash_file(path: Path) -> str:
         raise ArtifactError(f"{path} is missing: run the stage that makes it first.") from None
 
 
-def hash_config(*sections: BaseModel) -> str:
-    """Hash of configuration sections: of their values, not of how they were written."""
-    canonical = [section.model_dump(mode="json") for section in sections]
+def hash_config(*sections: BaseModel, exclude: Set[str] = frozenset()) -> str:
+    """Hash of configuration sections: of their values, not of how they were written.
+
+    Settings named in `exclude` are left out.
+    """
+    canonical = [section.model_dump(mode="json", exclude=set(exclude)) for section in sections]
     return hash_bytes(json.dumps(canonical, sort_keys=True).encode())
 
 

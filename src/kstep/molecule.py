@@ -1,6 +1,7 @@
 """A prepared molecule: what every stage after `prep` knows about it, without OpenFF or RDKit."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from jaxtyping import Float, Int
 
 from kstep.artifacts import hash_bytes, hash_file, read_json, write_json
 from kstep.errors import ArtifactError
+from kstep.force_field import Terms, read_terms
 
 SCHEMA = "kstep.molecule"
 SCHEMA_VERSION = 1
@@ -58,6 +60,11 @@ class Molecule:
     def system_xml(self) -> Path:
         """The serialised OpenMM System."""
         return self.directory / "system.xml"
+
+    @cached_property
+    def terms(self) -> Terms:
+        """The terms of its force field."""
+        return read_terms(self.system_xml)
 
     @property
     def pdb(self) -> Path:

@@ -9,9 +9,19 @@ from torch import nn
 
 from kstep.model import JumpPrediction
 from kstep.model.jump import NetworkInput, bend
-from model_samples import ARCHITECTURES, MASSES, PHYSICS, make_batch, make_model, select
+from kstep.model.propagator import LARGEST
+from model_samples import (
+    ARCHITECTURES,
+    MASSES,
+    PHYSICS,
+    make_batch,
+    make_model,
+    renumber,
+    select,
+    states_of,
+)
 
-TOLERANCE = 1e-5
+TOLERANCE = 1e-4
 
 
 def relative(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -63,21 +73,67 @@ def test_boost(arch: str) -> None:
 def test_order_of_atoms(arch: str) -> None:
     model, batch = make_model(arch), make_batch((9,))
     order = torch.from_numpy(np.random.default_rng(0).permutation(9))
-    shuffled = type(batch)(**{name: tensor[:, order] for name, tensor in vars(batch).items()})
-    before, after = model(batch), model(shuffled)
+    terms = renumber(batch.terms, torch.argsort(order))
+    terms = replace(terms, nonbonded=terms.nonbonded[:, order])
+    states = {name: part[:, order] for name, part in states_of(batch).items()}
+    before, after = model(batch), model(type(batch)(**states, terms=terms))
     assert relative(after.dx, before.dx[:, order]) < TOLERANCE
     assert relative(after.dv, before.dv[:, order]) < TOLERANCE
 
 
+@pytest.mark.parametrize("name", ["bonds", "angles", "torsions"])
+def test_terms_read_backwards_and_in_another_order(name: str) -> None:
+    model, batch = make_model("propagator"), make_batch((9,))
+    constants = f"{name.removesuffix('s')}_constants"
+    atoms, numbers = (getattr(batch.terms, part) for part in (name, constants))
+    order = torch.arange(atoms.shape[1]).flip(0)
+    turned = {name: atoms[:, order].flip(-1), constants: numbers[:, order]}
+    terms = replace(batch.terms, **turned)
+    assert_same(model(replace(batch, terms=terms)), model(batch))
+
+
+@pytest.mark.parametrize("name", ["bond", "angle", "torsion", "nonbonded"])
+def test_every_kind_of_term_is_seen(name: str) -> None:
+    model, batch = make_model("propagator"), make_batch((9,))
+    constants = name if name == "nonbonded" else f"{name}_constants"
+    numbers = getattr(batch.terms, constants).clone()
+    numbers[..., 0] *= 1.5
+    other = replace(batch, terms=replace(batch.terms, **{constants: numbers}))
+    assert relative(model(other).dx, model(batch).dx) > 5 * TOLERANCE
+
+
 def test_batch_of_different_molecules_equals_one_by_one(arch: str) -> None:
-    model, batch = make_model(arch), make_batch((9, 4, 6), padding=2)
+    model, batch = make_model(arch), make_batch((9, 4, 6, 2), padding=2, loose=(2,))
     together = model(batch)
-    for row, size in enumerate((9, 4, 6)):
+    for row, size in enumerate((9, 4, 6, 2)):
         alone = model(select(batch, row))
         assert relative(together.dx[row, :size], alone.dx[0]) < TOLERANCE
         assert relative(together.dv[row, :size], alone.dv[0]) < TOLERANCE
         assert not together.dx[row, size:].any()
         assert not together.dv[row, size:].any()
+
+
+@pytest.mark.parametrize("changed", ["x", "v", "f"])
+def test_no_state_makes_a_jump_explode(arch: str, changed: str) -> None:
+    """A thousand times too fast, or too far apart: what the network adds stays bounded."""
+    model, batch = make_model(arch), make_batch((9, 5))
+    wild = replace(batch, **{changed: 1000.0 * getattr(batch, changed)})
+    model(wild).dx.sum().backward()
+    jump = model(wild)
+    assert jump.dx.isfinite().all()
+    assert jump.dv.isfinite().all()
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    assert gradients
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+def test_vectors_of_the_propagator_stay_short() -> None:
+    """What is read out are vectors of bounded length, however large those put in."""
+    model, batch = make_model("propagator"), make_batch((9, 5))
+    read: list[torch.Tensor] = []
+    model.network.readout.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    model(replace(batch, v=1e3 * batch.v, f=1e6 * batch.f))
+    assert float(read[0].norm(dim=2).max()) <= 2.0 * LARGEST
 
 
 @pytest.mark.parametrize("settings", [{}, {"predict_delta": False}, {"tanh_head": False}])

@@ -12,6 +12,7 @@ from kstep.config import DatasetConfig
 from kstep.dataset.bursts import Source
 from kstep.dataset.splits import GAP, PARTS, deal_molecules, divide_in_time, make_splits
 from kstep.errors import ConfigError
+from term_samples import no_terms
 
 shares = st.floats(0.0, 0.45)
 
@@ -30,6 +31,7 @@ def _source(name: str, frames: np.ndarray, stretches: np.ndarray) -> Source:
         stretch=stretches,
         numbers=np.array([6, 1]),
         masses=np.array([12.0, 1.0]),
+        terms=no_terms(2),
     )
 
 

@@ -65,6 +65,20 @@ def test_molecules_are_padded_with_nothing(paths: dict[int, Path]) -> None:
             assert array.dtype == np.float32
 
 
+def test_force_fields_go_with_their_molecules(
+    paths: dict[int, Path], trajectories: list[Path]
+) -> None:
+    data = load_dataset(paths[12])
+    for path in trajectories:
+        row = data.molecules.index(path.stem)
+        with np.load(path) as source:
+            for name, array in data.terms.items():
+                own = source[f"terms_{name}"]
+                np.testing.assert_array_equal(array[row, : len(own)], own)
+                assert not array[row, len(own) :].any()
+    assert (data.bonds[..., 1] > 0).sum(1).tolist() == [SIZES[n] - 1 for n in data.molecules]
+
+
 def test_rollout_targets_continue_their_window(paths: dict[int, Path]) -> None:
     """Windows of the same burst that start at k, 2k tell what lies at 2k, 3k."""
     data = load_dataset(paths[16])

@@ -16,7 +16,8 @@ import torch
 from kstep.artifacts import hash_file
 from kstep.config import load_config
 from kstep.errors import ArtifactError, ConfigError
-from kstep.hybrid import run
+from kstep.hybrid import Network
+from kstep.hybrid import run as run_all
 from kstep.hybrid.map_file import map_of
 from kstep.hybrid.simulation import picoseconds, simulate
 from kstep.mechanics import kinetic_energy
@@ -50,6 +51,12 @@ FILES = (".npz", ".dcd", ".pdb", ".motion.npz", ".map.npz", ".basin_hybrid.npz",
 
 def configure(folder, *more):
     return load_config([], [f"paths.data={folder}", f"paths.run={folder}", *SETTINGS, *more])
+
+
+def run(config, molecules, checkpoint):
+    """The stage, with one network for all molecules."""
+    network = Network(checkpoint)
+    return run_all(config, molecules, {molecule.name: network for molecule in molecules})
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +178,8 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(finished, tmp_path, p
     process.wait()
     assert not (tmp_path / "hybrid" / "phenol.npz").exists()
     path = tmp_path / "hybrid" / "phenol.npz"
-    checkpoint, amounts = tmp_path / "train" / "best.ckpt", []
-    simulate(configure(tmp_path), molecule, checkpoint, path, amounts.append)
+    network, amounts = Network(tmp_path / "train" / "best.ckpt"), []
+    simulate(configure(tmp_path), molecule, network, path, amounts.append)
     assert amounts[0] == pytest.approx(5 * 0.108 * 2)  # a block at once, from its file
     for suffix in FILES:
         assert hash_file(path.with_suffix(suffix)) == hash_file(finished[1].with_suffix(suffix))
@@ -236,7 +243,7 @@ def test_other_settings_of_motion_and_map_leave_the_trajectory(
 def test_the_bar_counts_what_is_simulated(finished, tmp_path, phenol, untrained):
     amounts = []
     config = configure(tmp_path)
-    simulate(config, phenol, untrained, tmp_path / "phenol.npz", amounts.append)
+    simulate(config, phenol, Network(untrained), tmp_path / "phenol.npz", amounts.append)
     assert sum(amounts) == pytest.approx(picoseconds(config.hybrid), rel=0.05)
 
 

@@ -73,6 +73,13 @@ def test_the_file_holds_what_was_asked_for(finished, phenol):
     )
 
 
+def test_the_force_field_goes_with_the_bursts(finished, phenol):
+    arrays = np.load(finished[1])
+    for name, own in vars(phenol.terms).items():
+        np.testing.assert_array_equal(arrays[f"terms_{name}"], own)
+    assert len(arrays["terms_bonds"]) == len(phenol.bonds)
+
+
 def test_replicas_are_independent_runs(finished):
     trajectory = load_trajectory(finished[1])
     first, second = (trajectory.epot[frames] for frames in trajectory.segments(NVT))

@@ -9,9 +9,12 @@ from torch import nn
 
 from kstep.config import ModelConfig
 from kstep.errors import ConfigError
-from kstep.model import JumpPredictor, build_model, summarise
+from kstep.model import JumpPredictor, TermBatch, build_model, summarise
+from kstep.model.internal import internal_geometry
 from kstep.model.jump import NetworkInput
-from model_samples import ARCHITECTURES, PHYSICS, make_batch, make_model
+from kstep.model.propagator import share_layers
+from model_samples import ARCHITECTURES, PHYSICS, make_batch, make_model, renumber
+from term_samples import random_terms
 
 
 @pytest.fixture(params=ARCHITECTURES)
@@ -88,51 +91,104 @@ def test_transformer_recomputation_changes_nothing() -> None:
 
 
 def test_heads_must_divide_channels() -> None:
-    config = ModelConfig(hidden_channels=10, num_heads=4)
+    config = ModelConfig(arch="torchmdnet_et", hidden_channels=10, num_heads=4)
     with pytest.raises(ConfigError, match=r"hidden_channels=10 is not a multiple"):
         build_model(config, PHYSICS)
 
 
+def moving(inputs: NetworkInput, motion: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mass-weighted vectors of a rigid motion [1, 9, 3, 8], and the mobility they go with."""
+    axis = torch.tensor([0.3, -0.8, 0.5]).expand(1, 9, 3)
+    rigid = 3.0 * axis if motion == "translation" else torch.linalg.cross(axis, 10.0 * inputs.x)
+    mobility = (2.0 * inputs.inverse_root_mass)[..., None]
+    return (rigid[..., None] / mobility).expand(1, 9, 3, 8).contiguous(), mobility
+
+
 @pytest.mark.parametrize("motion", ["translation", "rotation"])
-def test_operators_act_on_relative_motion(motion: str) -> None:
+def test_pair_operators_act_on_relative_motion(motion: str) -> None:
     """Rigid motion stretches no bond: no projected force; translation: no force at all."""
     network, inputs = make_model("propagator").network, network_input((9,))
     pairs = network.geometry(inputs.x, inputs.mask)
-    nodes, features = network.invariants(inputs.species, pairs)
-    operators = network.at_start(pairs, features)
+    features = network.invariants.pairs(network.invariants.atoms(inputs, pairs), pairs)
+    passage = network.passages[0]
+    operators = passage.pair_head(pairs, features)
     operators = replace(operators, sources=torch.zeros_like(operators.sources))
-    axis = torch.tensor([0.3, -0.8, 0.5]).expand(1, 9, 3)
-    rigid = 3.0 * axis
     if motion == "rotation":
-        rigid = torch.linalg.cross(axis, 10.0 * inputs.x)
         operators = replace(operators, isotropic=torch.zeros_like(operators.isotropic))
-    mobility = (2.0 * inputs.inverse_root_mass)[..., None]
-    vec = (rigid[..., None] / mobility).expand(1, 9, 3, 8).contiguous()
-    layer = network.before[0]
-    still = replace(operators, projected=0 * operators.projected, isotropic=0 * operators.isotropic)
-    assert torch.allclose(
-        layer(vec, nodes, mobility, operators), layer(vec, nodes, mobility, still), atol=1e-4
-    )
+    vec, mobility = moving(inputs, motion)
+    assert torch.allclose(passage.pairs(vec, mobility, operators), vec, atol=1e-4)
     bent = vec + torch.randn(vec.shape, generator=torch.Generator().manual_seed(0))
-    moved = layer(bent, nodes, mobility, operators) - layer(bent, nodes, mobility, still)
-    assert float(moved.abs().max()) > 1e-2
+    assert float((passage.pairs(bent, mobility, operators) - bent).abs().max()) > 1e-2
+
+
+@pytest.mark.parametrize("motion", ["translation", "rotation"])
+def test_internal_operators_act_on_relative_motion(motion: str) -> None:
+    """Rigid motion changes no internal coordinate; their sources make neither force nor torque."""
+    network, inputs = make_model("propagator").network, network_input((9,))
+    nodes = network.invariants.atoms(inputs, network.geometry(inputs.x, inputs.mask))
+    passage = network.passages[0]
+    operators = passage.internal_head(nodes, internal_geometry(inputs.x, inputs.terms))
+    quiet = replace(operators, sources=torch.zeros_like(operators.sources))
+    layer = passage.internals[0]
+    vec, mobility = moving(inputs, motion)
+    assert torch.allclose(layer(vec, mobility, quiet), vec, atol=1e-4)
+    bent = vec + torch.randn(vec.shape, generator=torch.Generator().manual_seed(0))
+    assert float((layer(bent, mobility, quiet) - bent).abs().max()) > 1e-2
+    pushed = (layer(vec, mobility, operators) - vec) / mobility
+    assert float(pushed.abs().max()) > 1e-2
+    assert float(pushed.sum(1).abs().max()) < 1e-4
+    torque = torch.linalg.cross(inputs.x[..., None].expand_as(pushed), pushed, dim=2)
+    assert float(torque.sum(1).abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("layers", "geometries", "shares"),
+    [(4, 1, [4]), (4, 3, [1, 2, 1]), (8, 3, [2, 3, 3]), (3, 3, [1, 1, 1]), (6, 2, [2, 4])],
+)
+def test_layers_are_shared_among_geometries(
+    layers: int, geometries: int, shares: list[int]
+) -> None:
+    assert share_layers(layers, geometries) == shares
+    network = make_model("propagator", num_layers=layers, num_geometries=geometries).network
+    assert [len(passage.internals) for passage in network.passages] == shares
+    assert len(network.waypoints) == geometries - 1
+
+
+def test_a_molecule_without_bonds_is_moved_by_its_pairs() -> None:
+    model, batch = make_model("propagator"), make_batch((6,), loose=(0,))
+    bonded = make_batch((6,))
+    assert torch.equal(batch.x, bonded.x)
+    assert batch.terms.bonds.shape == (1, 0, 2)
+    assert float((model(batch).dv - model(bonded).dv).abs().max()) > 1e-3
+    assert model(batch).dv.any()
+
+
+def side_by_side(first: TermBatch, second: TermBatch, n_atoms: int) -> TermBatch:
+    """The terms of one molecule that consists of two, the first of `n_atoms`."""
+    later = renumber(second, torch.arange(n_atoms, n_atoms + second.nonbonded.shape[1]))
+    pairs = ((getattr(first, name), getattr(later, name)) for name in vars(first))
+    return TermBatch(*(torch.cat(pair, dim=1) for pair in pairs))
 
 
 def test_distant_atoms_do_not_feel_each_other(arch: str) -> None:
     model = make_model(arch, cutoff_nm=0.5, tanh_head=False)
     near, far = network_input((5,), seed=1), network_input((5,), seed=2)
     joined = {
-        name: torch.cat((getattr(near, name), getattr(far, name)), dim=1) for name in vars(near)
+        name: torch.cat((getattr(near, name), getattr(far, name)), dim=1)
+        for name in vars(near)
+        if name != "terms"
     }
     joined["x"] = torch.cat((near.x, far.x + 3.0), dim=1)
-    together = model.network(NetworkInput(**joined))
+    terms = side_by_side(near.terms, far.terms, 5)
+    together = model.network(NetworkInput(**joined, terms=terms))
     assert torch.allclose(together[:, :5], model.network(near), atol=1e-5)
 
 
 def test_predictor_adds_differences_to_double_precision_states(arch: str) -> None:
     model, batch = make_model(arch), make_batch((8,))
     numbers, masses = batch.species[0].numpy(), batch.masses[0].double().numpy()
-    predictor = JumpPredictor(model, numbers, masses)
+    terms = random_terms(batch.x[0].double().numpy())
+    predictor = JumpPredictor(model, numbers, masses, terms)
     rng = np.random.default_rng(0)
     x = batch.x.double().numpy() + 100.0  # far away, where float32 resolves 1e-5 nm
     v, f = rng.normal(size=(2, 1, 8, 3))
@@ -146,7 +202,8 @@ def test_predictor_adds_differences_to_double_precision_states(arch: str) -> Non
 
 def test_predictor_jumps_replicas_independently(arch: str) -> None:
     model, batch = make_model(arch), make_batch((8,))
-    predictor = JumpPredictor(model, batch.species[0].numpy(), batch.masses[0].double().numpy())
+    numbers, masses = batch.species[0].numpy(), batch.masses[0].double().numpy()
+    predictor = JumpPredictor(model, numbers, masses, random_terms(batch.x[0].double().numpy()))
     rng = np.random.default_rng(0)
     x = batch.x.double().numpy() + rng.normal(0.0, 0.01, (3, 8, 3))
     v, f = rng.normal(size=(2, 3, 8, 3))

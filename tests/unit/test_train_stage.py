@@ -65,7 +65,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def test_it_learns_and_says_so(finished: tuple[Config, Path]) -> None:
     _, folder = finished
     history = rows(folder)
-    assert float(history[-1]["seen_rel_dx"]) < 0.7 * float(history[0]["seen_rel_dx"])
+    assert float(history[-1]["seen_rel_dx"]) < 0.85 * float(history[0]["seen_rel_dx"])
     assert {"lr", "train_position", "train_velocity", "train_momentum", "unseen_rel_dv",
             "seen_rollout_rmsd_nm_3"} <= history[0].keys()  # fmt: skip
     record = json.loads((folder / "record.json").read_text())
@@ -257,7 +257,7 @@ def test_threads_are_those_of_the_cores_it_may_use(
 ) -> None:
     before = torch.get_num_threads()
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {3, 5, 8})
-    set_threads(make_config(tmp_path, "train.threads=0").train)
+    set_threads(make_config(tmp_path, "train.threads=0").train, processes=1)
     found = torch.get_num_threads()
     torch.set_num_threads(before)
     assert found == 3

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kstep.cli.smiles import add_smiles_options, of_one_molecule
 from kstep.config import Config
 from kstep.errors import ConfigError
 from kstep.molecule import load_molecules
@@ -25,8 +26,8 @@ class Command:
         extra: the installation extra that brings its dependencies.
         run: config → exit status.
         add_options: adds options of its own to the parser, for what is not a setting.
-        judge: config and parsed options → exit status, run instead when `trajectory` is among
-            the options given.
+        trigger: the option that, when it is given, runs `instead`.
+        instead: config and parsed options → exit status.
     """
 
     name: str
@@ -35,7 +36,8 @@ class Command:
     extra: str
     run: Callable[[Config], int]
     add_options: Callable[[argparse.ArgumentParser], None] | None = None
-    judge: Callable[[Config, argparse.Namespace], int] | None = None
+    trigger: str = ""
+    instead: Callable[[Config, argparse.Namespace], int] | None = None
 
 
 def prep(config: Config) -> int:
@@ -100,9 +102,10 @@ def train(config: Config) -> int:
 def run(config: Config) -> int:
     """The hybrid, from the trained network."""
     from kstep import hybrid as stage
+    from kstep.networks import networks_for
 
     molecules = load_molecules(config.paths.data / "raw")
-    paths = stage.run(config, molecules, checkpoint_file(config))
+    paths = stage.run(config, molecules, networks_for(config, molecules))
     print(f"run: {len(paths)} trajectories in {config.paths.run / 'hybrid'}", flush=True)
     return 0
 
@@ -118,6 +121,15 @@ def evaluate(config: Config) -> int:
     chosen = config.hybrid.molecules
     lacking = [name for name in metrics.missing if chosen is None or name in chosen]
     return 1 if lacking else 0
+
+
+def adapt(config: Config) -> int:
+    """A network for each molecule, from one that knows many."""
+    from kstep import adapt as stage
+
+    paths = stage.run(config, load_molecules(config.paths.data / "raw"))
+    print(f"adapt: {len(paths)} networks in {config.paths.run / 'adapt'}", flush=True)
+    return 0
 
 
 def add_external_options(parser: argparse.ArgumentParser) -> None:
@@ -203,14 +215,26 @@ def chain(config: Config) -> int:
 _STAGES = (prep, md, controls, dataset, train, run, evaluate, report)
 
 
+def run_smiles(config: Config, options: argparse.Namespace) -> int:
+    """One molecule from SMILES to report, with a network that is there already."""
+    own = of_one_molecule(config, options, "shipped")
+    return _in_turn(own, prep, md, run, evaluate, report)
+
+
+def adapt_smiles(config: Config, options: argparse.Namespace) -> int:
+    """One molecule from SMILES to report, with a network that is adapted to it first."""
+    own = of_one_molecule(config, options, "adapted")
+    return _in_turn(own, prep, adapt, md, run, evaluate, report)
+
+
+def _in_turn(config: Config, *stages: Callable[[Config], int]) -> int:
+    """Run stages until one fails."""
+    return next((status for stage in stages if (status := stage(config))), 0)
+
+
 def dataset_file(config: Config) -> Path:
     """Where the windows of the configured stride lie."""
     return config.paths.data / "datasets" / f"dataset_k{config.train.k_steps}.npz"
-
-
-def checkpoint_file(config: Config) -> Path:
-    """Where training leaves its best network."""
-    return config.paths.run / "train" / "best.ckpt"
 
 
 def metrics_file(config: Config) -> Path:
@@ -232,7 +256,26 @@ COMMANDS = (
     Command("dataset", "k-step windows and splits", ("paths", "dataset"), "train", dataset),
     Command("model", "print the network's summary", ("model",), "train", model),
     Command("train", "train the jump", ("paths", "model", "train"), "train", train),
-    Command("run", "run the hybrid", ("paths", "hybrid", "md", "train"), "md,train", run),
+    Command(
+        "adapt",
+        "train a network further for each molecule",
+        ("paths", "adapt", "train", "hybrid", "md"),
+        "md,train",
+        adapt,
+        add_smiles_options,
+        "smiles",
+        adapt_smiles,
+    ),
+    Command(
+        "run",
+        "run the hybrid",
+        ("paths", "hybrid", "md", "train"),
+        "md,train",
+        run,
+        add_smiles_options,
+        "smiles",
+        run_smiles,
+    ),
     Command(
         "eval",
         "score the hybrid, or any trajectory, against the baseline",
@@ -240,6 +283,7 @@ COMMANDS = (
         "eval",
         evaluate,
         add_external_options,
+        "trajectory",
         judge,
     ),
     Command("report", "figures and one HTML file", ("paths",), "eval", report),

@@ -19,12 +19,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     command: Command = options.command
     try:
-        if command.judge is not None:
-            _check_judged(command, options)
+        chosen = command.instead is not None and getattr(options, command.trigger) is not None
+        if command.instead is not None:
+            _check_options(command, options, chosen)
         sources = options.config or ([DEFAULT_CONFIGS] if DEFAULT_CONFIGS.is_dir() else [])
         config = load_config(sources, options.overrides)
-        if command.judge is not None and options.trajectory is not None:
-            return command.judge(config, options)
+        if command.instead is not None and chosen:
+            return command.instead(config, options)
         return command.run(config)
     except KstepError as error:
         print(f"kstep: {error}", file=sys.stderr)
@@ -60,14 +61,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _check_judged(command: Command, options: argparse.Namespace) -> None:
-    """Raise ConfigError for options that would be ignored, and for files without an option."""
-    if options.trajectory is not None:
-        files = [word for word in options.overrides if "=" not in word]
-        if files:
+def _check_options(command: Command, options: argparse.Namespace, chosen: bool) -> None:
+    """Raise ConfigError for options that would be ignored, and for words without an option."""
+    if chosen:
+        words = [word for word in options.overrides if "=" not in word]
+        if words:
             raise ConfigError(
-                f"'{files[0]}' is not an override: write section.key=value, or for a further "
-                "trajectory file give --trajectory once per file."
+                f"'{words[0]}' is not an override: write section.key=value; an option takes one "
+                f"value, so give --{command.trigger} once per value."
             )
         return
     own = argparse.ArgumentParser()
@@ -80,8 +81,8 @@ def _check_judged(command: Command, options: argparse.Namespace) -> None:
     ]
     if ignored:
         raise ConfigError(
-            f"{', '.join(ignored)} says nothing of the hybrid: add --trajectory FILE to judge a "
-            "trajectory of another program, or leave it out."
+            f"{', '.join(ignored)} says nothing without --{command.trigger}: add that, or leave "
+            f"{'them' if len(ignored) > 1 else 'it'} out."
         )
 
 

@@ -3,7 +3,7 @@
 from kstep.config.base import Landing, Stride
 from kstep.config.judging import EvalConfig, GridConfig
 from kstep.config.jumping import BasinConfig, GuardConfig, HybridConfig
-from kstep.config.learning import DatasetConfig, ModelConfig, TrainConfig
+from kstep.config.learning import AdaptConfig, DatasetConfig, ModelConfig, TrainConfig
 from kstep.config.loading import load_config
 from kstep.config.reference import describe
 from kstep.config.sections import Config, PathsConfig
@@ -16,6 +16,7 @@ from kstep.config.simulating import (
 )
 
 __all__ = [
+    "AdaptConfig",
     "BasinConfig",
     "BurstConfig",
     "Config",

@@ -1,5 +1,6 @@
 """The hybrid run."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -55,6 +56,11 @@ class BasinConfig(Section):
 class HybridConfig(Section):
     """The hybrid run: jump, conservation, constraints, corrector, guard, thermostat."""
 
+    network: Literal["trained", "adapted", "shipped"] | Path = Field(
+        "trained",
+        description="who jumps: trained: paths.run's network; adapted: `kstep adapt`'s for each "
+        "molecule; shipped: the one that comes with kstep; or a checkpoint file",
+    )
     corrector: Literal["velocity_verlet", "drift_kick_drift", "none"] = Field(
         "drift_kick_drift", description="true-force calls per macro-step: 2, 1 and 1"
     )

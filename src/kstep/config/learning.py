@@ -1,5 +1,6 @@
 """Windows, network and training."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -26,15 +27,18 @@ class ModelConfig(Section):
     """The jump network."""
 
     arch: Literal["torchmdnet_et", "propagator"] = Field(
-        "torchmdnet_et", description="torchmdnet_et: TorchMD-Net's ET; propagator: operator network"
+        "propagator", description="propagator: operator network; torchmdnet_et: TorchMD-Net's ET"
     )
-    hidden_channels: Count = Field(128, description="scalar features per atom")
-    num_layers: Count = Field(4, description="attention layers, or operator layers")
+    hidden_channels: Count = Field(64, description="scalar features per atom")
+    num_layers: Count = Field(8, description="operator layers, or attention layers")
     num_heads: Count = Field(4, description="attention heads (torchmdnet_et)")
-    num_operators: Count = Field(8, description="learned operators, shared by layers (propagator)")
+    num_operators: Count = Field(8, description="learned operators at each geometry (propagator)")
+    num_geometries: Count = Field(
+        3, description="points along the path at which operators are made (propagator)"
+    )
     cutoff_nm: Positive = Field(0.7, description="range of the interactions seen, nm")
     rbf_size: Count = Field(16, description="radial basis functions")
-    vec_channels: Count = Field(16, description="vector features per atom")
+    vec_channels: Count = Field(32, description="vector features per atom")
     predict_delta: bool = Field(
         True, description="learn the change beyond free flight; false: learn the state itself"
     )
@@ -45,20 +49,42 @@ class ModelConfig(Section):
     use_force_head: bool = Field(False, description="also predict the forces after the jump")
 
 
+class AdaptConfig(Section):
+    """Further training of a network for one molecule, on states that it leads to itself."""
+
+    start_from: Literal["shipped"] | Path = Field(
+        "shipped", description="the network to adapt: the shipped one, or a checkpoint file"
+    )
+    replicas: Count = Field(4, description="copies of its hybrid run")
+    length_ps: Positive = Field(20.0, description="length of its hybrid run, ps")
+    equilibration_ps: NonNegative = Field(1.0, description="true dynamics before that, ps")
+    bursts: Count = Field(200, description="true bursts from the states it visited")
+    max_minutes: Positive = Field(5.0, description="training time, minutes")
+    batch_size: Count = Field(8, description="windows per batch")
+    lr: Positive = Field(2e-3, description="first learning rate")
+    val_every_steps: Count = Field(500, description="batches between validations")
+
+
 class TrainConfig(Section):
     """Training of the jump network."""
 
     seed: Seed = Field(42, description="seed of weights, batches and noise")
     k_steps: Stride = Field(8, description="base steps per jump")
+    start_from: Path | None = Field(
+        None, description="trained jump whose weights the training starts from; null: fresh ones"
+    )
     landing: Landing = Field(
         "half_step",
         description="where a jump ends: half_step for drift_kick_drift, step for the others",
     )
-    batch_size: Count = Field(32, description="windows per batch")
-    grad_accum: Count = Field(4, description="batches per optimiser step")
-    lr: Positive = Field(2e-4, description="first learning rate")
-    lr_min: NonNegative = Field(2e-5, description="last learning rate (cosine decay)")
-    weight_decay: NonNegative = Field(1e-2, description="AdamW weight decay")
+    batch_size: Count = Field(8, description="windows per batch")
+    grad_accum: Count = Field(1, description="batches per optimiser step")
+    optimiser: Literal["muon", "adamw"] = Field(
+        "muon", description="muon: orthogonal updates of matrices, AdamW for the rest"
+    )
+    lr: Positive = Field(4e-3, description="first learning rate")
+    lr_min: NonNegative = Field(1e-5, description="last learning rate (cosine decay)")
+    weight_decay: NonNegative = Field(1e-4, description="weight decay")
     epochs: Count = Field(50, description="passes over the training windows")
     max_minutes: Positive | None = Field(
         None, description="stop after this wall-clock time, minutes; the decay is fitted to it"
@@ -80,6 +106,13 @@ class TrainConfig(Section):
         "csv", description="where metrics go"
     )
     device: Literal["auto", "cpu", "gpu"] = Field("auto", description="gpu must exist if asked for")
+    devices: Count | Literal["auto"] = Field(
+        1, description="processes on each node, one GPU each; auto: all GPUs (one process on a CPU)"
+    )
+    nodes: Count = Field(1, description="computers that train together")
+    strategy: Literal["auto", "ddp"] = Field(
+        "auto", description="how Lightning joins several processes; auto: ddp where there are some"
+    )
     threads: int = Field(
         0,
         ge=0,

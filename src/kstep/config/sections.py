@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from kstep.config.base import Section
 from kstep.config.judging import EvalConfig, GridConfig
 from kstep.config.jumping import HybridConfig
-from kstep.config.learning import DatasetConfig, ModelConfig, TrainConfig
+from kstep.config.learning import AdaptConfig, DatasetConfig, ModelConfig, TrainConfig
 from kstep.config.simulating import ControlsConfig, MdConfig, PrepConfig
 
 
@@ -33,6 +33,7 @@ class Config(Section):
     dataset: DatasetConfig = DatasetConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
+    adapt: AdaptConfig = AdaptConfig()
     hybrid: HybridConfig = HybridConfig()
     controls: ControlsConfig = ControlsConfig()
     eval: EvalConfig = EvalConfig()

@@ -9,11 +9,15 @@ from jaxtyping import Float, Float32, Int
 
 from kstep.artifacts import hash_file, read_npz
 from kstep.errors import ArtifactError
+from kstep.force_field import TERM_ARRAYS, Terms
 from kstep.mechanics import centre_of_mass
 from kstep.trajectory import SCHEMA, SCHEMA_VERSION
 
 STATES = ("burst_pos", "burst_vel", "burst_forces", "burst_vel_half")
-KEYS = (*STATES, "burst_frame", "segment", "numbers", "masses")
+KEYS = (
+    *(*STATES, "burst_frame", "segment", "numbers", "masses"),
+    *(f"terms_{name}" for name in TERM_ARRAYS),
+)
 REMEDY = "run `kstep md` again"
 
 
@@ -34,6 +38,7 @@ class Source:
         stretch: index of the continuous piece of trajectory that frame lies in [B].
         numbers: atomic numbers [N].
         masses: Da [N].
+        terms: of its force field.
     """
 
     path: Path
@@ -48,6 +53,7 @@ class Source:
     stretch: Int[np.ndarray, " B"]
     numbers: Int[np.ndarray, " N"]
     masses: Float[np.ndarray, " N"]
+    terms: Terms
 
     @property
     def n_states(self) -> int:
@@ -128,4 +134,5 @@ def _describe(path: Path, arrays: dict[str, np.ndarray], record: dict[str, Any])
         stretch=arrays["segment"][frame].astype(np.int64),
         numbers=arrays["numbers"].astype(np.int64),
         masses=arrays["masses"].astype(np.float64),
+        terms=Terms(**{name: arrays[f"terms_{name}"] for name in TERM_ARRAYS}),
     )

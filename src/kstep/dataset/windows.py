@@ -14,9 +14,10 @@ from jaxtyping import Float, Int
 from kstep.artifacts import Record, read_npz, write_npz
 from kstep.dataset.bursts import Source, States, read_states
 from kstep.errors import ArtifactError
+from kstep.force_field import TERM_ARRAYS, pad_terms
 
 SCHEMA = "kstep.dataset"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ROLLOUT_JUMPS = 3
 """A rollout target is kept for every jump after the first, up to this one."""
 
@@ -31,6 +32,8 @@ class Dataset:
         x_tk, v_tk, f_tk, v_tk_half: the same, k base steps later.
         atom_types: atomic numbers, 0 for padding [M, Nmax].
         masses: Da, 0 for padding [M, Nmax].
+        bonds, bond_constants, angles, angle_constants, torsions, torsion_constants, nonbonded:
+            the molecules' force fields, as `kstep.force_field.pad_terms` makes them.
         molecule_id: row of `atom_types` [W].
         window_burst: burst of its molecule that the window lies in [W].
         window_start: base steps from the start of the burst to that of the window [W].
@@ -50,6 +53,13 @@ class Dataset:
     v_tk_half: Float[np.ndarray, "W N 3"]
     atom_types: Int[np.ndarray, "M N"]
     masses: Float[np.ndarray, "M N"]
+    bonds: Int[np.ndarray, "M NB 2"]
+    bond_constants: Float[np.ndarray, "M NB 2"]
+    angles: Int[np.ndarray, "M NA 3"]
+    angle_constants: Float[np.ndarray, "M NA 2"]
+    torsions: Int[np.ndarray, "M NT 4"]
+    torsion_constants: Float[np.ndarray, "M NT 7"]
+    nonbonded: Float[np.ndarray, "M N 3"]
     molecule_id: Int[np.ndarray, " W"]
     window_burst: Int[np.ndarray, " W"]
     window_start: Int[np.ndarray, " W"]
@@ -79,6 +89,11 @@ class Dataset:
     def molecules(self) -> list[str]:
         """Names of the molecules, in the order of the rows of `atom_types`."""
         return list(self.record["molecules"])
+
+    @property
+    def terms(self) -> dict[str, np.ndarray]:
+        """The arrays of the molecules' force fields, by name."""
+        return {name: getattr(self, name) for name in TERM_ARRAYS}
 
     def save(self, path: Path) -> None:
         """Write as NPZ."""
@@ -156,7 +171,7 @@ def cut_windows(
             rollout = kept.stop
         window = own.stop
         advance()
-    return Dataset(**arrays, record=record)
+    return Dataset(**arrays, **pad_terms([source.terms for source in sources]), record=record)
 
 
 def _shapes(

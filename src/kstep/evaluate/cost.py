@@ -56,7 +56,8 @@ def cost(config: EvalConfig, baseline: Side, candidate: Side, timing: Timing) ->
     """Savings, wall-clock ratio and break-even cost of one hybrid run.
 
     The record of the candidate holds the counts of macro-steps, force calls and rejected jumps,
-    that of the baseline the force calls of the bursts that the network was trained on.
+    and what a network made for this molecule cost; where it does not say, the network was
+    trained on the bursts beside the baseline.
     """
     path, record = candidate.path, candidate.trajectory.record
     macro_steps, calls, rejected = (
@@ -74,7 +75,9 @@ def cost(config: EvalConfig, baseline: Side, candidate: Side, timing: Timing) ->
     macro_cost = timing.s_per_ps * dt_ps * steps_per_macro
     overhead = max(0.0, macro_cost - calls_per_macro * step_cost)
     gained = steps_per_macro - calls_per_macro
-    training: int | None = baseline.trajectory.record.get("burst_calls")
+    training: int | None = record.get("training_calls")
+    if training is None:
+        training = baseline.trajectory.record.get("burst_calls")
     with_training = None if training is None else counted * calls / (calls + training)
     return CostMetrics(
         nominal_saving=float(record["nominal_saving"]),

@@ -47,7 +47,8 @@ def _try(
     own = trial.configure(config)
     dataset = config.paths.data / "datasets" / f"dataset_k{trial.k_steps}.npz"
     checkpoint = train.run(own, dataset, config.paths.data / "splits")
-    hybrid.run(own, molecules, checkpoint)
+    network = hybrid.Network(checkpoint)
+    hybrid.run(own, molecules, {molecule.name: network for molecule in molecules})
     metrics: Metrics = load_metrics(evaluate.run(own, molecules))
     results.append(Result(trial, read_json(own.paths.run / "train" / "record.json"), metrics))
     save_table(folder(config), results)

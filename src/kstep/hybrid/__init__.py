@@ -6,9 +6,9 @@ it, `conservation`, `correctors`, `guard` and `thermostat` are the parts of a `m
 `stage` runs all; `openmm_integrator` is the same for a stock OpenMM Simulation.
 """
 
-from kstep.hybrid.learned import load_learned_jump
+from kstep.hybrid.learned import Network, load_learned_jump
 from kstep.hybrid.openmm_integrator import KStepIntegrator
 from kstep.hybrid.stage import run
 from kstep.hybrid.state import Jump, PhaseState
 
-__all__ = ["Jump", "KStepIntegrator", "PhaseState", "load_learned_jump", "run"]
+__all__ = ["Jump", "KStepIntegrator", "Network", "PhaseState", "load_learned_jump", "run"]

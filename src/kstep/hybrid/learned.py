@@ -12,6 +12,20 @@ from kstep.molecule import Molecule
 
 
 @dataclass(frozen=True)
+class Network:
+    """A trained jump, and what it cost.
+
+    Attributes:
+        checkpoint: its file.
+        training_calls: true-force calls that were spent on training it for the molecule it is
+            used on; None: those of the bursts beside the molecule's baseline.
+    """
+
+    checkpoint: Path
+    training_calls: int | None = None
+
+
+@dataclass(frozen=True)
 class LearnedJump:
     """A network's prediction behind the `Jump` interface."""
 
@@ -47,5 +61,5 @@ def load_learned_jump(
         fingerprint=molecule.fingerprint,
         molecule=molecule.name,
     )
-    predictor = JumpPredictor(loaded.model, molecule.numbers, molecule.masses)
+    predictor = JumpPredictor(loaded.model, molecule.numbers, molecule.masses, molecule.terms)
     return LearnedJump(predictor, loaded.physics.k_steps, loaded.physics.landing)

@@ -1,7 +1,6 @@
 """What a hybrid run of one molecule needs before its first step."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import openmm
@@ -12,7 +11,7 @@ from kstep.artifacts import Record, hash_config, hash_file
 from kstep.config import Config, HybridConfig, MotionConfig
 from kstep.hybrid.blocks import BLOCK_SCHEMA
 from kstep.hybrid.correctors import CORRECTORS
-from kstep.hybrid.learned import load_learned_jump
+from kstep.hybrid.learned import Network, load_learned_jump
 from kstep.hybrid.macrostep import MacroStep
 from kstep.hybrid.state import Jump
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
@@ -67,13 +66,17 @@ def run_hash(config: Config, *beside: str) -> str:
     return hash_config(own, sampling_settings(config.md))
 
 
+_OF_OTHER_FILES = {"motion", "map_samples", "network"}
+"""Settings that other files' records hold; the network goes by the hash of its checkpoint."""
+
+
 def _physical(config: Config) -> HybridConfig:
     """The hybrid settings without those that change nothing in a molecule's trajectory."""
     none = {"workers": 0, "molecules": None, "motion": MotionConfig(), "map_samples": 0}
-    return config.hybrid.model_copy(update=none)
+    return config.hybrid.model_copy(update={**none, "network": "trained"})
 
 
-def prepare(config: Config, molecule: Molecule, checkpoint: Path, report: Report) -> HybridRun:
+def prepare(config: Config, molecule: Molecule, network: Network, report: Report) -> HybridRun:
     """Load the System and the trained jump of one molecule and time the baseline."""
     md = config.md
     system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
@@ -83,7 +86,7 @@ def prepare(config: Config, molecule: Molecule, checkpoint: Path, report: Report
     context = make_context(system, recording_velocity_verlet(md.dt_ps), platform)
     corrector = CORRECTORS[config.hybrid.corrector]
     jump = load_learned_jump(
-        checkpoint, molecule, config.train.k_steps, md.dt_ps, corrector.landing
+        network.checkpoint, molecule, config.train.k_steps, md.dt_ps, corrector.landing
     )
     record = {
         "schema": BLOCK_SCHEMA,
@@ -91,8 +94,9 @@ def prepare(config: Config, molecule: Molecule, checkpoint: Path, report: Report
         "molecule": molecule.name,
         "fingerprint": molecule.fingerprint,
         "config_hash": run_hash(config),
-        "config": _physical(config).model_dump(mode="json", exclude={"motion", "map_samples"}),
-        "checkpoint_hash": hash_file(checkpoint),
+        "config": _physical(config).model_dump(mode="json", exclude=_OF_OTHER_FILES),
+        "checkpoint_hash": hash_file(network.checkpoint),
+        "training_calls": network.training_calls,
         "k_steps": jump.k_steps,
         "landing": jump.landing,
         "corrector": config.hybrid.corrector,

@@ -20,6 +20,7 @@ from kstep.hybrid.batches import (
 from kstep.hybrid.blocks import Block, segments, total_accounts
 from kstep.hybrid.correctors import CORRECTORS
 from kstep.hybrid.export import write_dcd, write_pdb
+from kstep.hybrid.learned import Network
 from kstep.hybrid.macrostep import MacroStep
 from kstep.hybrid.map_file import save_map
 from kstep.hybrid.outputs import outputs_of
@@ -41,10 +42,10 @@ Blocks = list[list[Block]]
 
 
 def simulate(
-    config: Config, molecule: Molecule, checkpoint: Path, target: Path, report: Report
+    config: Config, molecule: Molecule, network: Network, target: Path, report: Report
 ) -> Path:
     """Do what is left of one molecule's run, from the last finished block; returns the NPZ."""
-    run = prepare(config, molecule, checkpoint, report)
+    run = prepare(config, molecule, network, report)
     outputs, digest = outputs_of(config, target), run.record["checkpoint_hash"]
     partial = target.parent / ".partial" / molecule.name
     starts = StartingStates(run)

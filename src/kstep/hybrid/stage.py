@@ -1,20 +1,25 @@
 """The hybrid stage: every molecule's run, in parallel, resumable."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from kstep.artifacts import exclusive, hash_file
 from kstep.config import Config
 from kstep.errors import ConfigError
+from kstep.hybrid.learned import Network
 from kstep.hybrid.outputs import outputs_of
 from kstep.hybrid.simulation import picoseconds, simulate
 from kstep.molecule import Molecule
 from kstep.parallel import ns_per_day, run_parallel
 
 
-def run(config: Config, molecules: Sequence[Molecule], checkpoint: Path) -> list[Path]:
+def run(
+    config: Config, molecules: Sequence[Molecule], networks: Mapping[str, Network]
+) -> list[Path]:
     """Run the hybrid for every molecule; returns `<paths.run>/hybrid/<name>.npz`.
+
+    `networks` has the one that makes the jumps of each molecule, by the molecule's name.
 
     Beside each lie its motion, `<name>.motion.npz`, and the quality of its map,
     `<name>.map.npz`. `hybrid.molecules` restricts the run to the molecules named there. Finished
@@ -25,25 +30,29 @@ def run(config: Config, molecules: Sequence[Molecule], checkpoint: Path) -> list
     dynamics fail.
     """
     chosen = _choose(config, molecules)
-    digest = hash_file(checkpoint)
     _check_temperatures(config)
     folder = config.paths.run / "hybrid"
     with exclusive(folder):
-        return _run_all(config, chosen, checkpoint, digest, folder)
+        return _run_all(config, chosen, networks, folder)
 
 
 def _run_all(
-    config: Config, chosen: list[Molecule], checkpoint: Path, digest: str, folder: Path
+    config: Config, chosen: list[Molecule], networks: Mapping[str, Network], folder: Path
 ) -> list[Path]:
     targets = {molecule.name: folder / f"{molecule.name}.npz" for molecule in chosen}
     waiting = [
         molecule
         for molecule in chosen
-        if not outputs_of(config, targets[molecule.name]).are_finished(molecule, digest)
+        if not outputs_of(config, targets[molecule.name]).are_finished(
+            molecule, hash_file(networks[molecule.name].checkpoint)
+        )
     ]
     if waiting:
         run_parallel(
-            {m.name: partial(simulate, config, m, checkpoint, targets[m.name]) for m in waiting},
+            {
+                m.name: partial(simulate, config, m, networks[m.name], targets[m.name])
+                for m in waiting
+            },
             config.hybrid.workers,
             f"hybrid ({len(waiting)} molecules)",
             [picoseconds(config.hybrid)] * len(waiting),

@@ -7,6 +7,7 @@ import numpy as np
 
 from kstep.artifacts import Record
 from kstep.config import MdConfig
+from kstep.force_field import TERM_ARRAYS
 from kstep.md.plan import Block
 from kstep.md.sampling import Bursts, Frames
 from kstep.mechanics import kinetic_energy
@@ -72,7 +73,7 @@ def save_baseline(
     segments = [_join(stretch) for stretch in stretches.values()] + windows
     kinds = [NVT] * len(stretches) + [NVE] * len(windows)
     temperatures = [temperature for temperature, _ in stretches] + window_temperatures
-    joined = _join(bursts)
+    joined, calls = join_bursts(bursts)
     content = trajectory_record(**{k: v for k, v in record.items() if "schema" not in k}) | {
         "constraints": config.constraints,
         "dt_ps": config.dt_ps,
@@ -82,12 +83,24 @@ def save_baseline(
         "save_interval_steps": config.save_interval_steps,
         "burst_stride_steps": config.burst.stride_steps,
         "burst_length_steps": config.burst.length_steps,
-        "burst_calls": int(joined.pop("calls").sum()),
+        "burst_calls": calls,
         "seed": config.seed,
         "integrator": "velocity Verlet (RATTLE) + Ornstein-Uhlenbeck",
     }
     trajectory = join_segments(segments, kinds, temperatures, molecule, config.dt_ps, content)
-    trajectory.save(target, {f"burst_{name}": array for name, array in joined.items()})
+    trajectory.save(target, joined | term_arrays(molecule))
+
+
+def join_bursts(parts: Sequence[dict[str, np.ndarray]]) -> tuple[dict[str, np.ndarray], int]:
+    """The burst arrays of a trajectory file, and the true-force calls that all bursts cost."""
+    joined = _join(parts)
+    calls = int(joined.pop("calls").sum())
+    return {f"burst_{name}": array for name, array in joined.items()}, calls
+
+
+def term_arrays(molecule: Molecule) -> dict[str, np.ndarray]:
+    """What the forces of the bursts are made of, which goes with them."""
+    return {f"terms_{name}": getattr(molecule.terms, name) for name in TERM_ARRAYS}
 
 
 def join_segments(

@@ -1,10 +1,10 @@
 """The jump: a network that maps (x, v, F) over k base steps, and what surrounds it.
 
 `batch`: what goes in and comes out · `physics`: stride, landing, scales, caps · `jump`: units,
-free flight, caps and momenta, shared by both architectures · `pairs`, `propagator`: the
-operator network · `equivariant_transformer`: TorchMD-Net's ET with vector inputs · `build`:
-configuration → model · `checkpoint`: one self-contained file · `predictor`: NumPy in, NumPy
-out, for the hybrid loop · `summary`: the model as text.
+free flight, caps and momenta, shared by both architectures · `terms`, `internal`, `pairs`,
+`operators`, `propagator`: the operator network · `equivariant_transformer`: TorchMD-Net's ET
+with vector inputs · `build`: configuration → model · `checkpoint`: one self-contained file ·
+`predictor`: NumPy in, NumPy out, for the hybrid loop · `summary`: the model as text.
 """
 
 from kstep.model.batch import JumpBatch, JumpPrediction
@@ -14,6 +14,7 @@ from kstep.model.jump import JumpModel
 from kstep.model.physics import JumpPhysics, Scales, require_match
 from kstep.model.predictor import JumpPredictor
 from kstep.model.summary import summarise
+from kstep.model.terms import TermBatch, batch_terms
 
 __all__ = [
     "JumpBatch",
@@ -23,6 +24,8 @@ __all__ = [
     "JumpPredictor",
     "LoadedJump",
     "Scales",
+    "TermBatch",
+    "batch_terms",
     "build_model",
     "load_jump",
     "require_match",

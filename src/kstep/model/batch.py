@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from kstep.model.terms import TermBatch
+
 
 @dataclass(frozen=True, eq=False)
 class JumpBatch:
@@ -17,6 +19,7 @@ class JumpBatch:
         x: positions, nm [B, N, 3].
         v: velocities at the same instant, nm/ps [B, N, 3].
         f: forces at those positions, kJ/mol/nm [B, N, 3].
+        terms: of the molecules' force fields: what they are made of.
     """
 
     species: Int[Tensor, "B N"]
@@ -24,6 +27,7 @@ class JumpBatch:
     x: Float[Tensor, "B N 3"]
     v: Float[Tensor, "B N 3"]
     f: Float[Tensor, "B N 3"]
+    terms: TermBatch
 
     @property
     def mask(self) -> Bool[Tensor, "B N"]:
@@ -33,7 +37,7 @@ class JumpBatch:
     def to(self, device: torch.device) -> "JumpBatch":
         """The same batch on another device."""
         return type(self)(
-            **{name: tensor.to(device, non_blocking=True) for name, tensor in vars(self).items()}
+            **{name: part.to(device, non_blocking=True) for name, part in vars(self).items()}
         )
 
 

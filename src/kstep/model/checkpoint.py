@@ -18,7 +18,7 @@ from kstep.model.jump import JumpModel
 from kstep.model.physics import JumpPhysics
 
 SCHEMA = "kstep.jump"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 
 
 @dataclass(frozen=True, eq=False)

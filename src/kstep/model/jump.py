@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from kstep.config import ModelConfig
 from kstep.model.batch import JumpBatch, JumpPrediction
 from kstep.model.physics import JumpPhysics
+from kstep.model.terms import TermBatch
 
 MAX_ATOMIC_NUMBER = 118
 
@@ -29,6 +30,7 @@ class NetworkInput:
 
     Attributes:
         species: atomic numbers [B, N]; 0 marks padding.
+        terms: of the molecules' force fields.
         mask: True where there is an atom [B, N].
         x: positions about the centre of mass, nm [B, N, 3].
         vectors: √m v and τ F/√m over their scales, side by side [B, N, 3, 2].
@@ -38,6 +40,7 @@ class NetworkInput:
     """
 
     species: Int[Tensor, "B N"]
+    terms: TermBatch
     mask: Bool[Tensor, "B N"]
     x: Float[Tensor, "B N 3"]
     vectors: Float[Tensor, "B N 3 2"]
@@ -78,6 +81,7 @@ class JumpModel(nn.Module):
         inverse_root = torch.where(mask, batch.masses[..., None].clamp_min(1e-12).rsqrt(), 0.0)
         inputs = NetworkInput(
             species=batch.species,
+            terms=batch.terms,
             mask=batch.mask,
             x=x,
             vectors=torch.stack(

@@ -49,6 +49,7 @@ class JumpPhysics(BaseModel):
         masses_Da: atomic number → masses its atoms had in the training molecules, Da.
         fingerprints: names of the training molecules → their fingerprints.
         temperatures_K: temperatures of the training data, K.
+        environments: chemical environments (`kstep.environments`) of the training molecules.
         units: of the states the model maps, and of all numbers here without a unit in their name.
     """
 
@@ -62,6 +63,7 @@ class JumpPhysics(BaseModel):
     masses_Da: dict[int, tuple[float, ...]]
     fingerprints: dict[str, str]
     temperatures_K: tuple[float, ...]
+    environments: tuple[str, ...] = ()
     units: Literal["nm, ps, Da, kJ/mol"] = "nm, ps, Da, kJ/mol"
 
     @property

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kstep.config import Config
 from kstep.dataset import KINDS, PARTS, Dataset, load_dataset, load_split, windows_of
+from kstep.environments import environments
 from kstep.errors import ArtifactError
 from kstep.model import JumpPhysics, Scales
 from kstep.train.objective import measure_caps, measure_scales
@@ -78,9 +79,19 @@ def measure_physics(config: Config, data: TrainingData) -> JumpPhysics:
         masses_Da=_masses(dataset.atom_types[rows], dataset.masses[rows]),
         fingerprints={name: fingerprints[name] for name in molecules},
         temperatures_K=tuple(sorted({t for name in molecules for t in temperatures[name]})),
+        environments=_environments(dataset, rows),
     )
     scales = measure_scales(windows, data.train, unscaled.duration, config.model.predict_delta)
     return unscaled.model_copy(update={"scales": scales})
+
+
+def _environments(dataset: Dataset, rows: list[int]) -> tuple[str, ...]:
+    found: set[str] = set()
+    for row in rows:
+        numbers = dataset.atom_types[row][dataset.atom_types[row] > 0]
+        bonds = dataset.bonds[row]
+        found.update(environments(numbers, bonds[bonds[:, 0] != bonds[:, 1]]))
+    return tuple(sorted(found))
 
 
 def _masses(

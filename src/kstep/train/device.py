@@ -1,11 +1,12 @@
 """Where the training runs."""
 
+import os
 from typing import Literal
 
 import torch
 
 from kstep.config import TrainConfig
-from kstep.errors import DeviceError
+from kstep.errors import ConfigError, DeviceError
 from kstep.parallel import available_cores
 
 Precision = Literal["bf16-mixed", "32-true"]
@@ -22,11 +23,33 @@ def accelerator(config: TrainConfig) -> str:
     return "gpu" if present and config.device != "cpu" else "cpu"
 
 
+def devices(config: TrainConfig, accelerator: str) -> int:
+    """Processes on each node: `train.devices`, resolved.
+
+    Raises DeviceError when there are fewer GPUs, ConfigError when a launcher (torchrun) started
+    another number of processes.
+    """
+    present = torch.cuda.device_count() if accelerator == "gpu" else 1
+    wanted = present if config.devices == "auto" else config.devices
+    if accelerator == "gpu" and wanted > present:
+        raise DeviceError(
+            f"train.devices={wanted}, but torch sees {present} GPU(s): set train.devices=auto."
+        )
+    processes = wanted * config.nodes
+    started = int(os.environ.get("WORLD_SIZE", processes))
+    if started != processes:
+        raise ConfigError(
+            f"{started} processes were started, but train.devices={wanted} on "
+            f"train.nodes={config.nodes} are {processes}: set both as the launcher has them."
+        )
+    return wanted
+
+
 def precision(config: TrainConfig, accelerator: str) -> Precision:
     """bfloat16 mixed precision on a GPU if asked for; a CPU gains nothing from it."""
     return "bf16-mixed" if config.amp and accelerator == "gpu" else "32-true"
 
 
-def set_threads(config: TrainConfig) -> None:
-    """Give torch `train.threads` threads, or one per core."""
-    torch.set_num_threads(config.threads or available_cores())
+def set_threads(config: TrainConfig, processes: int) -> None:
+    """Give torch `train.threads` threads, or its share of the cores among a node's processes."""
+    torch.set_num_threads(config.threads or max(1, available_cores() // processes))

@@ -29,7 +29,8 @@ class Keeper(pl.Callback):
     """Watches a training and keeps what is worth keeping.
 
     Every validation scores the averaged weights on the held-out windows of seen and of unseen
-    molecules; the mean of the two losses decides what is best and when to stop.
+    molecules; the mean of the two losses decides what is best and when to stop. Where several
+    processes train together, the first one validates and writes, and tells the others.
 
     Args:
         folder: where best.ckpt, last.ckpt and metrics.csv go.
@@ -92,31 +93,44 @@ class Keeper(pl.Callback):
     ) -> None:
         """Count, and do what is due."""
         training = _training(pl_module)
-        training.batches_done += 1
+        training.advance()
         self._since += 1
         for name, value in outputs.items():
             self._running[name] = self._running.get(name, 0.0) + value.detach()
         settings = training.settings
-        done = training.batches_done
+        done, processes = training.batches_done, trainer.world_size
         finished = training.progress >= 1.0
-        if done % settings.val_every_steps == 0 or finished:
+        if done % settings.val_every_steps < processes or finished:
             self._validate(trainer, training)
             self._checkpoint_due = True
-        self._checkpoint_due |= done % settings.checkpoint_every_steps == 0
+        self._checkpoint_due |= done % settings.checkpoint_every_steps < processes
         # Between optimiser steps only: half-accumulated gradients are not in a checkpoint.
-        if self._checkpoint_due and done % settings.grad_accum == 0:
+        if self._checkpoint_due and done // processes % settings.grad_accum == 0:
+            self._share_running(trainer)
             save_last(trainer, self._folder / "last.ckpt")
             self._checkpoint_due = False
         if finished or self._stale >= settings.patience:
             trainer.should_stop = True
         self._show(training)
 
+    def _share_running(self, trainer: pl.Trainer) -> None:
+        """Make the running sums of the losses means over the processes."""
+        for name, value in self._running.items():
+            self._running[name] = trainer.strategy.reduce(value, reduce_op="mean")
+
     def _validate(self, trainer: pl.Trainer, training: JumpTraining) -> None:
+        self._share_running(trainer)
+        if trainer.is_global_zero:
+            self._judge(trainer, training)
+        verdict = (self.best, self.best_batch, self._stale)
+        self.best, self.best_batch, self._stale = trainer.strategy.broadcast(verdict)
+        self._running, self._since = {}, 0
+
+    def _judge(self, trainer: pl.Trainer, training: JumpTraining) -> None:
         model = training.average.eval()
         row: dict[str, Any] = {"batch": training.batches_done, "step": training.steps_done}
         row["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         row |= {f"train_{name}": float(v) / self._since for name, v in self._running.items()}
-        self._running, self._since = {}, 0
         losses = []
         for kind, chosen in self._held_out.items():
             relative = score(model, self._windows, chosen).all
@@ -162,8 +176,9 @@ def save_last(trainer: pl.Trainer, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        trainer.save_checkpoint(temporary)
-        temporary.replace(path)
+        trainer.save_checkpoint(temporary)  # in all processes; returns when the first has written
+        if trainer.is_global_zero:
+            temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise KstepError(

@@ -13,12 +13,11 @@ from torch import Tensor
 from kstep.config import TrainConfig
 from kstep.model import JumpModel
 from kstep.train.objective import jump_loss
+from kstep.train.optimiser import make_optimiser
 from kstep.train.windows import WindowBatch
 
 AVERAGE_DECAY = 0.995
 """The average forgets a step after about 200."""
-BETAS = (0.9, 0.99)
-"""Adam's memory: with 0.99 instead of 0.999 the propagator errs 10 % less after 2,500 steps."""
 WARMUP = 0.02
 """Share of the training over which the learning rate rises."""
 
@@ -48,6 +47,8 @@ class JumpTraining(pl.LightningModule):
     """Trains a jump model; validated and kept is `average`, not the weights of the last step.
 
     The average is exponential with a decay that starts at 0.1 and grows to `AVERAGE_DECAY`.
+    Where several processes train together, weights, averages, counters and progress are the same
+    in all of them.
 
     Args:
         model: the model, with fresh weights.
@@ -62,6 +63,7 @@ class JumpTraining(pl.LightningModule):
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.settings = config
         self.clock = Clock()
+        self._minutes = 0.0
         self._total_batches = total_batches
         self.batches_done = 0
         self.steps_done = 0
@@ -71,8 +73,14 @@ class JumpTraining(pl.LightningModule):
         """Share of the training that is done."""
         done = self.batches_done / self._total_batches
         if self.settings.max_minutes is not None:
-            done = max(done, self.clock.minutes() / self.settings.max_minutes)
+            done = max(done, self._minutes / self.settings.max_minutes)
         return min(done, 1.0)
+
+    def advance(self) -> None:
+        """Count a round, one batch in each process, and agree on the time it is."""
+        self.batches_done += self.trainer.world_size
+        if self.settings.max_minutes is not None:
+            self._minutes = self.trainer.strategy.broadcast(self.clock.minutes())
 
     def on_train_start(self) -> None:
         """Start the clock: setting up is not training."""
@@ -84,15 +92,8 @@ class JumpTraining(pl.LightningModule):
         return {"loss": loss.total, **loss.terms()}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW, with weight decay on matrices only."""
-        parameters = list(self.model.parameters())
-        decayed = [value for value in parameters if value.ndim > 1]
-        others = [value for value in parameters if value.ndim <= 1]
-        groups = [
-            {"params": decayed, "weight_decay": self.settings.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=self.settings.lr, betas=BETAS)
+        """The optimiser of `train.optimiser`."""
+        return make_optimiser(self.model, self.settings)
 
     def optimizer_step(
         self,
@@ -141,6 +142,7 @@ class JumpTraining(pl.LightningModule):
         self.batches_done = progress["batches"]
         self.steps_done = progress["steps"]
         self.clock.restore(progress["minutes"])
+        self._minutes = progress["minutes"]
 
 
 def learning_rate(progress: float, config: TrainConfig) -> float:

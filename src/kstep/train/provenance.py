@@ -13,20 +13,32 @@ from kstep.dataset import PARTS
 from kstep.errors import ArtifactError
 
 CHECKPOINT_KEY = "kstep_provenance"
-_NEUTRAL = {"logger": "csv", "device": "auto", "threads": 0}
-"""Settings of train that say where and how fast, not what."""
+_NEUTRAL = {"logger": "csv", "device": "auto", "threads": 0, "start_from": None}
+"""Settings of train that say where and how fast, not what; what it starts from goes by its hash."""
+_SHARING = frozenset({"devices", "nodes", "strategy"})
+"""Settings of which only the number of processes matters: it decides which windows share a step."""
 
 
-def provenance(config: Config, dataset: Path, splits: Path) -> Record:
-    """What identifies a training: the settings that shape its outcome, and its inputs."""
+def provenance(config: Config, dataset: Path, splits: Path, processes: int) -> Record:
+    """What identifies a training: the settings that shape its outcome, and its inputs.
+
+    Args:
+        config: all settings.
+        dataset: file of windows.
+        splits: folder of the splits.
+        processes: that train together, on all nodes.
+    """
     settings = config.train.model_copy(update=_NEUTRAL)
+    start = config.train.start_from
     return {
-        "config_hash": hash_config(config.model, settings),
+        "config_hash": hash_config(config.model, settings, exclude=_SHARING),
+        "processes": processes,
         "dataset_hash": hash_file(dataset),
+        "start_hash": None if start is None else hash_file(start),
         "split_hashes": {name: hash_file(splits / f"{name}.json") for name in PARTS},
         "config": {
             "model": config.model.model_dump(mode="json"),
-            "train": settings.model_dump(mode="json"),
+            "train": settings.model_dump(mode="json", exclude=set(_SHARING)),
         },
         "seed": config.train.seed,
         "versions": {name: version(name) for name in ("md-kstep", "torch", "pytorch-lightning")},
@@ -65,9 +77,12 @@ def read_last(folder: Path, wanted: Record) -> Mapping[str, Any] | None:
 
 
 def _require_same(path: Path, found: Mapping[str, Any], wanted: Record) -> None:
+    found = {"processes": 1, **found}  # records say so since there can be several
     for key, what in (
         ("config_hash", "other settings of model or train"),
+        ("processes", "another number of processes"),
         ("dataset_hash", "another dataset"),
+        ("start_hash", "another network to start from"),
         ("split_hashes", "other splits"),
     ):
         if found.get(key) != wanted[key]:

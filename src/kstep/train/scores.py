@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kstep.dataset import ROLLOUT_JUMPS, Dataset
-from kstep.model import JumpBatch, JumpModel
+from kstep.model import JumpBatch, JumpModel, batch_terms
 from kstep.molecule import symbol
 from kstep.train.windows import JumpWindows
 
@@ -94,7 +94,7 @@ def rollout_rmsd(model: JumpModel, dataset: Dataset, chosen: Int[Tensor, " W"]) 
     x = x̂ − dt/2 v̂, so that an exact jump chains exactly.
     """
     device = next(model.parameters()).device
-    physics = model.physics
+    physics, terms = model.physics, batch_terms(dataset.terms)
     picked = np.flatnonzero(np.isin(dataset.rollout_window, chosen.numpy()))
     squares, atoms = np.zeros(ROLLOUT_JUMPS), 0
     for part in np.array_split(picked, max(1, len(picked) // EVALUATION_BATCH)):
@@ -102,10 +102,11 @@ def rollout_rmsd(model: JumpModel, dataset: Dataset, chosen: Int[Tensor, " W"]) 
         row = dataset.molecule_id[dataset.rollout_window[part]]
         species = torch.from_numpy(dataset.atom_types[row])
         masses = torch.from_numpy(dataset.masses[row].astype(np.float32))
+        chosen_terms = terms.of(torch.from_numpy(row), species.shape[1])
         x, v, f, _ = truth[0]
         with torch.inference_mode():
             for jump, target in enumerate(truth[1:]):
-                prediction = model(JumpBatch(species, masses, x, v, f).to(device))
+                prediction = model(JumpBatch(species, masses, x, v, f, chosen_terms).to(device))
                 x, v = x + prediction.dx.cpu(), v + prediction.dv.cpu()
                 true_x, true_v, f, true_half = target
                 if physics.landing == "half_step":

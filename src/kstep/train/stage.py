@@ -1,24 +1,23 @@
 """The training stage: dataset and splits in, the best checkpoint out."""
 
-import logging
 import math
 import sys
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from torch.utils.data import DataLoader
+from tqdm import tqdm
 
 from kstep.artifacts import Record, exclusive, hash_file, write_json
-from kstep.config import Config, TrainConfig
-from kstep.errors import SimulationError
-from kstep.model import JumpModel, JumpPhysics, build_model, load_jump
+from kstep.config import Config
+from kstep.errors import ConfigError, SimulationError
+from kstep.model import JumpModel, load_jump
 from kstep.progress import progress
-from kstep.train.data import TrainingData, measure_physics, read_data
-from kstep.train.device import accelerator, precision, set_threads
+from kstep.train.beginnings import first_model
+from kstep.train.data import TrainingData, read_data
+from kstep.train.device import set_threads
 from kstep.train.history import write_rows
 from kstep.train.keeper import Keeper
 from kstep.train.module import JumpTraining
@@ -27,6 +26,7 @@ from kstep.train.provenance import is_finished, provenance, read_last
 from kstep.train.scores import Score, displacement_histogram, rollout_rmsd, score
 from kstep.train.stream import BatchStream
 from kstep.train.trackers import make_tracker
+from kstep.train.trainer import fit, make_trainer
 
 SCHEMA = "kstep.training"
 SCHEMA_VERSION = 1
@@ -39,6 +39,9 @@ def run(config: Config, dataset: Path, splits: Path) -> Path:
     displacements.csv (histograms of |Δx|), record.json and timing.json. A training that was
     killed continues from last.ckpt; a finished one is not repeated.
 
+    Where several processes train together, all of them call this. It returns in the first one
+    alone: the others end, with exit status 0, when the training has.
+
     Args:
         config: all settings; `model` and `train` are used.
         dataset: `dataset_k{K}.npz` with K = train.k_steps.
@@ -48,47 +51,54 @@ def run(config: Config, dataset: Path, splits: Path) -> Path:
         ArtifactError: for files that are missing, foreign or do not match, and when the folder
             holds a training with other settings or data.
         DeviceError: when train.device is gpu and there is none.
-        ConfigError: when the tracker asked for is not installed.
+        ConfigError: when the tracker asked for is not installed, or the processes started are
+            not those configured.
         SimulationError: when the training diverged: no validation loss was finite.
     """
-    device = accelerator(config.train)
     folder = config.paths.run / "train"
-    identity = provenance(config, dataset, splits)
-    with exclusive(folder):
+    trainer = make_trainer(config.train, folder)
+    identity = provenance(config, dataset, splits, trainer.world_size)
+    with exclusive(folder) if trainer.is_global_zero else nullcontext():
         if not is_finished(folder, identity):
             last = read_last(folder, identity)
-            tracker = make_tracker(config.train, folder, config.model_dump(mode="json"))
-            set_threads(config.train)
+            trainer.logger = make_tracker(config.train, folder, config.model_dump(mode="json"))
+            set_threads(config.train, trainer.num_devices)
             data = read_data(config, dataset, splits)
-            physics = measure_physics(config, data)
-            training = _train(config, data, physics, identity, folder, last, device, tracker)
-            _conclude(folder, data, training)
+            training = _train(config, data, identity, folder, last, trainer)
+            if trainer.is_global_zero:
+                _conclude(folder, data, training)
+    if not trainer.is_global_zero:
+        sys.exit()  # what follows a training is the first process's to do
     return folder / "best.ckpt"
 
 
 def _train(
     config: Config,
     data: TrainingData,
-    physics: JumpPhysics,
     identity: Record,
     folder: Path,
     last: Mapping[str, Any] | None,
-    device: str,
-    tracker: Any,
+    trainer: pl.Trainer,
 ) -> JumpTraining:
     pl.seed_everything(config.train.seed, verbose=False)
-    model = build_model(config.model, physics, config.train.grad_checkpointing)
+    model = first_model(config, data)
     done = last["kstep_progress"]["batches"] if last else 0
-    if last is None:  # a killed training may have left a model before its first last.ckpt
+    rank, processes, leads = trainer.global_rank, trainer.world_size, trainer.is_global_zero
+    stream = BatchStream(data.windows, data.train, config.train, done, rank, processes)
+    if stream.total == 0:
+        raise ConfigError(
+            f"{processes} processes have fewer training batches to share: lower "
+            f"train.batch_size={config.train.batch_size} or train.devices."
+        )
+    if last is None and leads:  # a killed training may have left a model before its first last.ckpt
         (folder / "best.ckpt").unlink(missing_ok=True)
-    stream = BatchStream(data.windows, data.train, config.train, done)
     training = JumpTraining(model, config.train, stream.total)
-    with progress(f"train {config.model.arch} k={physics.k_steps}", 100.0, "%") as bar:
-        bar.write(_opening(model, data, stream), file=sys.stderr)
+    title = f"train {config.model.arch} k={config.train.k_steps}"
+    with progress(title, 100.0, "%") if leads else tqdm(disable=True) as bar:
+        if leads:
+            bar.write(_opening(model, data, stream), file=sys.stderr)
         keeper = Keeper(folder, data, identity, bar)
-        with _quiet_lightning():
-            trainer = _trainer(config.train, folder, device, tracker, keeper)
-            _fit(trainer, training, stream, folder / "last.ckpt" if last else None)
+        fit(trainer, keeper, training, stream, folder / "last.ckpt" if last else None)
     if not math.isfinite(keeper.best):
         raise SimulationError(
             f"training diverged, with no finite validation loss: delete {folder} and lower "
@@ -105,36 +115,6 @@ def _opening(model: JumpModel, data: TrainingData, stream: BatchStream) -> str:
         f"{stream.batches_per_epoch:,} batches; {clipped:.3%} of the displacements lie beyond "
         "the cap"
     )
-
-
-def _trainer(
-    config: TrainConfig, folder: Path, device: str, tracker: Any, keeper: Keeper
-) -> pl.Trainer:
-    return pl.Trainer(
-        accelerator=device,
-        devices=1,
-        precision=precision(config, device),
-        max_epochs=1,  # the one stream of batches holds all passes over the data
-        accumulate_grad_batches=config.grad_accum,
-        gradient_clip_val=config.grad_clip,
-        limit_val_batches=0,
-        logger=False if tracker is None else tracker,
-        callbacks=[keeper],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=str(folder),
-    )
-
-
-def _fit(
-    trainer: pl.Trainer, training: JumpTraining, stream: BatchStream, last: Path | None
-) -> None:
-    loader = DataLoader(stream, batch_size=None)
-    try:
-        trainer.fit(training, loader, ckpt_path=last, weights_only=True)
-    except SystemExit:  # what Lightning makes of Ctrl-C
-        raise KeyboardInterrupt from None
 
 
 def _conclude(folder: Path, data: TrainingData, training: JumpTraining) -> None:
@@ -177,19 +157,3 @@ def _named(result: Score, molecules: list[str]) -> dict[str, Any]:
         "by_molecule": {molecules[row]: vars(e) for row, e in result.by_molecule.items()},
         "by_element": {symbol: vars(error) for symbol, error in result.by_element.items()},
     }
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Without Lightning's remarks on hardware and advice; errors still show."""
-    loggers = [logging.getLogger(f"{name}") for name in ("pytorch_lightning", "lightning")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning)(\.|$)")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

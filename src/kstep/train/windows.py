@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kstep.config import Landing
 from kstep.dataset import Dataset
-from kstep.model import JumpBatch
+from kstep.model import JumpBatch, TermBatch, batch_terms
 from kstep.train.reversal import reversed_half_velocity
 
 
@@ -48,6 +48,7 @@ class JumpWindows:
         molecule: row of `species` for every window [W].
         species: atomic numbers [M, N]; 0 marks padding.
         masses: Da [M, N].
+        terms: of the molecules' force fields, by row.
         x, v, f: start of the jump [2, W, N, 3].
         dx, dv, force: its targets [2, W, N, 3], as in `WindowBatch`.
     """
@@ -55,6 +56,7 @@ class JumpWindows:
     molecule: Int[Tensor, " W"]
     species: Int[Tensor, "M N"]
     masses: Float[Tensor, "M N"]
+    terms: TermBatch
     x: Float[Tensor, "2 W N 3"]
     v: Float[Tensor, "2 W N 3"]
     f: Float[Tensor, "2 W N 3"]
@@ -73,7 +75,8 @@ class JumpWindows:
             array[time, windows, :size]
             for array in (self.x, self.v, self.f, self.dx, self.dv, self.force)
         )
-        start = JumpBatch(self.species[rows, :size], self.masses[rows, :size], x, v, f)
+        species, masses, terms = self.species[rows], self.masses[rows], self.terms.of(rows, size)
+        start = JumpBatch(species[:, :size], masses[:, :size], x, v, f, terms)
         return WindowBatch(start, dx, dv, force)
 
     def rows(self, windows: Int[Tensor, " B"]) -> list[int]:
@@ -119,6 +122,7 @@ def jump_windows(dataset: Dataset, landing: Landing, dt: float) -> JumpWindows:
         molecule=torch.from_numpy(np.asarray(dataset.molecule_id, dtype=np.int64)),
         species=torch.from_numpy(np.asarray(dataset.atom_types, dtype=np.int64)),
         masses=torch.from_numpy(np.asarray(dataset.masses, dtype=np.float32)),
+        terms=batch_terms(dataset.terms),
         **{name: torch.from_numpy(a.astype(np.float32)) for name, a in arrays.items()},
     )
 

@@ -1,0 +1,134 @@
+"""How accurate jumps are: relative errors on true windows, and what a jump does to the energy.
+
+    python benchmarks/jump_accuracy.py --checkpoint FILE paths.data=... train.k_steps=8
+    python benchmarks/jump_accuracy.py --adapted paths.data=... paths.run=... train.k_steps=8
+
+Windows are those of the bursts in paths.data/md of every prepared molecule, none of which the
+checkpoint may have been trained on. Energy: the change of the total energy by jump and
+corrector, no rescaling, and by the same number of true steps from the same states; `guard` is the
+share of these jumps that the guard's bound on one jump would refuse. Time: one jump of one
+molecule on one thread.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kstep.config import Config, load_config
+from kstep.dataset.bursts import read_states, survey
+from kstep.dataset.windows import cut_windows
+from kstep.hybrid import Network, load_learned_jump
+from kstep.hybrid.guard import energy_is_kept
+from kstep.hybrid.macrostep import MacroStep
+from kstep.md.dynamics import TrueDynamics
+from kstep.md.integrators import recording_velocity_verlet
+from kstep.md.platforms import make_context
+from kstep.md.systems import load_system
+from kstep.mechanics import kinetic_energy
+from kstep.model import load_jump
+from kstep.molecule import Molecule, load_molecules
+from kstep.networks import networks_for
+from kstep.train.scores import score
+from kstep.train.windows import jump_windows
+
+STATES = 400
+"""Starts of the energy test, spread over all bursts."""
+WINDOWS = 4000
+REPEATS = 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is measured of one molecule; errors are shares, energies kJ/mol, time ms."""
+
+    molecule: str
+    rel_dx: float
+    rel_dv: float
+    mean: float
+    spread: float
+    true_spread: float
+    refused: float
+    milliseconds: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--adapted", action="store_true")
+    parser.add_argument("overrides", nargs="*")
+    options = parser.parse_args()
+    config = load_config([], options.overrides)
+    molecules = load_molecules(config.paths.data / "raw")
+    network = "adapted" if options.adapted else options.checkpoint or "shipped"
+    hybrid = config.hybrid.model_copy(update={"network": network})
+    networks = networks_for(config.model_copy(update={"hybrid": hybrid}), molecules)
+    torch.set_num_threads(1)
+    print("molecule                    Δx err  Δv err   ΔE jump, kJ/mol  true steps  ratio  "
+          "guard    ms")  # fmt: skip
+    rows = []
+    for molecule in molecules:
+        row = measure(config, molecule, networks[molecule.name])
+        rows.append(row)
+        print(
+            f"{row.molecule:<26}  {row.rel_dx:6.2%}  {row.rel_dv:6.2%}   {row.mean:+6.2f} ± "
+            f"{row.spread:6.2f}  {row.true_spread:10.2f}  {row.spread / row.true_spread:5.1f}  "
+            f"{row.refused:5.2%}  {row.milliseconds:4.1f}",
+            flush=True,
+        )
+    for name in ("rel_dx", "rel_dv"):
+        values = np.array([getattr(row, name) for row in rows])
+        print(f"{name}: median {np.median(values):.2%}, worst {values.max():.2%}")
+
+
+def measure(config: Config, molecule: Molecule, network: Network) -> Row:
+    """All of one molecule."""
+    source = survey(config.paths.data / "md" / f"{molecule.name}.npz")
+    loaded = load_jump(network.checkpoint)
+    record = {"k_steps": config.train.k_steps, "dt_ps": source.dt_ps, "molecules": [molecule.name]}
+    dataset = cut_windows([source], config.train.k_steps, record, lambda: None)
+    windows = jump_windows(dataset, loaded.physics.landing, source.dt_ps)
+    chosen = np.linspace(0, dataset.n_windows - 1, min(WINDOWS, dataset.n_windows)).astype(int)
+    relative = score(loaded.model, windows, torch.from_numpy(np.unique(chosen))).all
+    states = read_states(source)
+    starts = np.unique(np.linspace(0, len(states.x) - 1, STATES).astype(int))
+    x, v = (np.asarray(a[starts, 0], dtype=np.float64) for a in (states.x, states.v))
+    md = config.md
+    system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
+    context = make_context(system, recording_velocity_verlet(md.dt_ps), "Reference")
+    dynamics = TrueDynamics(context, md.dt_ps, molecule.name)
+    jump = load_learned_jump(
+        network.checkpoint, molecule, config.train.k_steps, md.dt_ps, loaded.physics.landing
+    )
+    macro_step = MacroStep(jump, dynamics, config.hybrid, len(x))
+    start = macro_step.start(x, v)
+    attempt = macro_step.attempt(start)
+    before = start.etot(molecule.masses)
+    true = []
+    for row in range(len(x)):
+        end = dynamics.steps(x[row], v[row], macro_step.base_steps)
+        true.append(end.epot + float(kinetic_energy(end.v, molecule.masses)) - before[row])
+    kept = energy_is_kept(config.hybrid.guard, attempt.error, attempt.error)
+    for _ in range(5):
+        jump(x[:1], v[:1], start.forces[:1])
+    began = time.perf_counter()
+    for _ in range(REPEATS):
+        jump(x[:1], v[:1], start.forces[:1])
+    milliseconds = 1e3 * (time.perf_counter() - began) / REPEATS
+    return Row(
+        molecule.name,
+        relative.rel_dx,
+        relative.rel_dv,
+        float(attempt.error.mean()),
+        float(attempt.error.std()),
+        float(np.std(true)),
+        float(1.0 - kept.mean()),
+        milliseconds,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""From `hybrid.network` to a network for every molecule."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kstep.artifacts import read_json
+from kstep.config import Config
+from kstep.errors import ArtifactError
+from kstep.hybrid import Network
+from kstep.molecule import Molecule
+from kstep.networks.shipped import check_molecule, shipped_checkpoint
+
+
+def networks_for(config: Config, molecules: Sequence[Molecule]) -> dict[str, Network]:
+    """The network of every molecule, by its name.
+
+    Raises ArtifactError when a shipped network does not know a molecule's elements, or a
+    molecule has not been adapted to. Whether a file is there and fits is for the hybrid to say.
+    """
+    choice = config.hybrid.network
+    if choice == "shipped":
+        checkpoint = shipped_checkpoint(config)
+        for molecule in molecules:
+            check_molecule(config, molecule, checkpoint)
+        return {molecule.name: Network(checkpoint, training_calls=0) for molecule in molecules}
+    if choice == "adapted":
+        return {molecule.name: _adapted(config, molecule) for molecule in molecules}
+    path = trained_checkpoint(config) if choice == "trained" else Path(choice)
+    return {molecule.name: Network(path) for molecule in molecules}
+
+
+def trained_checkpoint(config: Config) -> Path:
+    """Where training leaves its best network."""
+    return config.paths.run / "train" / "best.ckpt"
+
+
+def adaptation_folder(config: Config, molecule: Molecule) -> Path:
+    """Where `kstep adapt` keeps what it makes of one molecule."""
+    return config.paths.run / "adapt" / molecule.name
+
+
+def _adapted(config: Config, molecule: Molecule) -> Network:
+    folder = adaptation_folder(config, molecule)
+    record = folder / "record.json"
+    if not record.exists():
+        raise ArtifactError(
+            f"{folder} holds no finished adaptation to {molecule.name}: run `kstep adapt` first, "
+            "or choose another hybrid.network."
+        )
+    return Network(folder / "train" / "best.ckpt", int(read_json(record)["force_calls"]))

@@ -1,0 +1,72 @@
+"""The networks that come with kstep, and whether a molecule is one they can be trusted with."""
+
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from kstep.config import Config
+from kstep.environments import environments, familiar_share, strange_shells
+from kstep.errors import ArtifactError
+from kstep.hybrid.correctors import CORRECTORS
+from kstep.model import JumpPhysics, load_jump, require_match
+from kstep.molecule import Molecule
+
+WEIGHTS = Path(__file__).parent / "weights"
+FAMILIAR = 0.5
+"""Below this share of known environments a molecule is called far from the training set."""
+
+
+def shipped_checkpoint(config: Config) -> Path:
+    """The shipped network for `train.k_steps`.
+
+    Raises ArtifactError where there is none.
+    """
+    k_steps = config.train.k_steps
+    path = WEIGHTS / f"propagator_k{k_steps}.ckpt"
+    if not path.exists():
+        there = sorted(int(p.stem.rpartition("_k")[2]) for p in WEIGHTS.glob("*.ckpt"))
+        raise ArtifactError(
+            f"no network is shipped for k = {k_steps}: set train.k_steps to "
+            f"{' or '.join(map(str, there))}, or train one and set hybrid.network=trained."
+        )
+    return path
+
+
+def check_molecule(config: Config, molecule: Molecule, checkpoint: Path) -> None:
+    """Warn on standard error when a molecule is unlike those of the training.
+
+    Raises ArtifactError when it has elements or masses the network has not seen, or when the
+    network was trained for other steps.
+    """
+    physics = load_jump(checkpoint).physics
+    require_match(
+        physics,
+        f"the shipped network {checkpoint.stem}",
+        k_steps=config.train.k_steps,
+        dt_ps=config.md.dt_ps,
+        landing=CORRECTORS[config.hybrid.corrector].landing,
+        elements=molecule.numbers.tolist(),
+        masses=molecule.masses.tolist(),
+    )
+    for sentence in remarks(physics, molecule):
+        tqdm.write(f"warning: {molecule.name}: {sentence}", file=sys.stderr)
+
+
+def remarks(physics: JumpPhysics, molecule: Molecule) -> list[str]:
+    """What is unusual about a molecule for a network, in sentences; none where nothing is."""
+    own = environments(molecule.numbers, molecule.bonds)
+    strange = strange_shells(own, physics.environments)
+    share = familiar_share(own, physics.environments)
+    found = []
+    if strange:
+        found.append(
+            f"the network has never seen {', '.join(strange)} (an atom and its neighbours); "
+            "consider `kstep adapt`."
+        )
+    if share < FAMILIAR:
+        found.append(
+            f"only {share:.0%} of its atoms are in surroundings the network was trained on; "
+            "consider `kstep adapt`."
+        )
+    return found

@@ -1,0 +1,101 @@
+"""Which network jumps: the shipped ones are sound, and know their limits."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kstep.artifacts import hash_file, write_json
+from kstep.config import load_config
+from kstep.errors import ArtifactError
+from kstep.model import load_jump
+from kstep.molecule import load_molecule
+from kstep.networks import adaptation_folder, networks_for, shipped_checkpoint
+from kstep.networks.shipped import WEIGHTS, remarks
+
+RAW = Path(__file__).parents[1] / "data" / "raw"
+STRIDES = sorted(int(path.stem.rpartition("_k")[2]) for path in WEIGHTS.glob("*.ckpt"))
+MEGABYTE = 1e6
+
+
+def configure(run: Path, *more: str):
+    return load_config([], [f"paths.run={run}", *more])
+
+
+@pytest.fixture(scope="module")
+def phenol():
+    return load_molecule(RAW / "phenol")
+
+
+@pytest.mark.parametrize("k_steps", STRIDES)
+def test_a_shipped_network_is_what_its_name_and_card_say(k_steps: int) -> None:
+    config = configure(Path("runs"), f"train.k_steps={k_steps}")
+    path = shipped_checkpoint(config)
+    physics = load_jump(path).physics
+    assert physics.k_steps == k_steps
+    assert physics.landing == "half_step"
+    assert {1, 6, 7, 8, 9, 16, 17} == set(physics.elements)
+    assert len(physics.environments) > 500
+    assert physics.fingerprints == {}
+    card = path.with_suffix(".md").read_text()
+    assert f"k = {k_steps}" in card
+    assert hash_file(path) in card
+    assert "Known failures" in card
+
+
+def test_all_shipped_files_together_are_small() -> None:
+    assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 10 * MEGABYTE
+
+
+def test_a_stride_without_a_network_is_refused(tmp_path: Path) -> None:
+    config = configure(tmp_path, "train.k_steps=12")
+    with pytest.raises(ArtifactError, match="no network is shipped for k = 12:"):
+        shipped_checkpoint(config)
+
+
+def test_the_shipped_network_is_chosen_and_costs_this_molecule_nothing(tmp_path, phenol, capsys):
+    config = configure(tmp_path, "hybrid.network=shipped")
+    network = networks_for(config, [phenol])["phenol"]
+    assert network.checkpoint == shipped_checkpoint(config)
+    assert network.training_calls == 0
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_an_unknown_element_is_refused(tmp_path, phenol) -> None:
+    config = configure(tmp_path, "hybrid.network=shipped")
+    numbers = phenol.numbers.copy()
+    numbers[0] = 35
+    with pytest.raises(ArtifactError, match="phenol holds Br"):
+        networks_for(config, [replace(phenol, numbers=numbers)])
+
+
+def test_a_molecule_far_from_the_training_set_is_warned_of(tmp_path, phenol, capsys) -> None:
+    config = configure(tmp_path, "hybrid.network=shipped")
+    numbers = np.where(phenol.numbers == 6, 16, phenol.numbers)  # a ring of sulphur
+    masses = np.where(phenol.numbers == 6, 32.0655, phenol.masses)
+    networks_for(config, [replace(phenol, numbers=numbers, masses=masses)])
+    warnings = capsys.readouterr().err
+    assert "has never seen" in warnings
+    assert "only 0% of its atoms" in warnings
+    physics = load_jump(shipped_checkpoint(config)).physics
+    assert remarks(physics, phenol) == []
+
+
+def test_a_trained_network_and_a_file_are_taken_as_they_are(tmp_path, phenol) -> None:
+    network = networks_for(configure(tmp_path), [phenol])["phenol"]
+    assert network.checkpoint == tmp_path / "train" / "best.ckpt"
+    assert network.training_calls is None
+    config = configure(tmp_path, f"hybrid.network={tmp_path / 'other.ckpt'}")
+    assert networks_for(config, [phenol])["phenol"].checkpoint == tmp_path / "other.ckpt"
+
+
+def test_an_adapted_network_brings_its_cost(tmp_path, phenol) -> None:
+    config = configure(tmp_path, "hybrid.network=adapted")
+    with pytest.raises(ArtifactError, match="no finished adaptation to phenol: run `kstep adapt`"):
+        networks_for(config, [phenol])
+    folder = adaptation_folder(config, phenol)
+    write_json(folder / "record.json", {"force_calls": 1234})
+    network = networks_for(config, [phenol])["phenol"]
+    assert network.training_calls == 1234
+    assert network.checkpoint == folder / "train" / "best.ckpt"
