@@ -85,6 +85,6 @@ def test_what_is_missing_is_said_in_one_sentence(files, tmp_path, capsys):
     assert main(["eval", *arguments(windows), *SETTINGS]) == ConfigError.exit_code
     stderr = capsys.readouterr().err
     assert "--nve" in stderr
-    assert "add --trajectory FILE" in stderr
+    assert "says nothing without --trajectory: add that" in stderr
     assert len(stderr.strip().splitlines()) == 1
     assert not (tmp_path / "runs").exists()

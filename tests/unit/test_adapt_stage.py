@@ -1,7 +1,6 @@
 """Adapting a network: its own states, true bursts, further training, an honest bill."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,11 @@ from kstep import adapt
 from kstep.artifacts import hash_file, read_npz
 from kstep.config import load_config
 from kstep.errors import ArtifactError, ConfigError
+from kstep.md.labelling import label
 from kstep.model import load_jump
 from kstep.molecule import load_molecule
 from kstep.networks import adaptation_folder, shipped_checkpoint
-from kstep.train.beginnings import inherited_physics
+from kstep.train.beginnings import inherited_physics, require_same_network
 from kstep.trajectory import load_trajectory
 
 RAW = Path(__file__).parents[1] / "data" / "raw"
@@ -60,7 +60,8 @@ def test_every_force_call_is_on_the_bill(adapted, phenol) -> None:
     folder = adaptation_folder(config, phenol)
     record = json.loads((folder / "record.json").read_text())
     visited = load_trajectory(folder / "hybrid" / "phenol.npz").record
-    steps = config.md.burst.length_steps + 2  # the first state and the step that follows the last
+    # The first state's force twice (to store it, and to step), and a step beyond the last state.
+    steps = config.md.burst.length_steps + 3
     assert record["calls"] == {
         "equilibration": 2 * 100,
         "hybrid": visited["force_calls"],
@@ -88,11 +89,14 @@ def test_a_finished_adaptation_is_not_repeated(adapted, phenol, monkeypatch) -> 
     assert path.stat().st_mtime_ns == before
 
 
-def test_other_bursts_are_refused(adapted, phenol, tmp_path) -> None:
+def test_other_settings_are_refused(adapted, phenol) -> None:
     config, _ = adapted
-    shutil.copytree(config.paths.run / "adapt", tmp_path / "adapt")
-    with pytest.raises(ArtifactError, match=r"bursts from other states or with other settings"):
-        adapt.run(configure(tmp_path, "adapt.bursts=11"), [phenol])
+    folder = adaptation_folder(config, phenol)
+    visited, bursts = folder / "hybrid" / "phenol.npz", folder / "data" / "md" / "phenol.npz"
+    with pytest.raises(ArtifactError, match="bursts from other states or with other settings"):
+        label(config.md, phenol, visited, bursts)
+    with pytest.raises(ArtifactError, match="was made with another configuration"):
+        adapt.run(configure(config.paths.run, "adapt.length_ps=2"), [phenol])
 
 
 def test_units_stay_only_where_the_jump_is_as_long(adapted) -> None:
@@ -104,10 +108,10 @@ def test_units_stay_only_where_the_jump_is_as_long(adapted) -> None:
     assert inherited_physics(longer, start).scales == own.scales
 
 
-def test_another_architecture_is_named(tmp_path) -> None:
-    from kstep.train.beginnings import first_model
-
+def test_another_architecture_is_named() -> None:
     shipped = shipped_checkpoint(load_config())
     config = load_config([], [f"train.start_from={shipped}", "model.num_layers=5"])
+    same = config.model_copy(update={"model": load_jump(shipped).model.config})
+    require_same_network(same, load_jump(shipped), shipped)
     with pytest.raises(ConfigError, match=r"set model.num_layers=8, or leave train.start_from"):
-        first_model(config, None)
+        require_same_network(config, load_jump(shipped), shipped)

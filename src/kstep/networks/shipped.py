@@ -48,6 +48,7 @@ def check_molecule(config: Config, molecule: Molecule, checkpoint: Path) -> None
         landing=CORRECTORS[config.hybrid.corrector].landing,
         elements=molecule.numbers.tolist(),
         masses=molecule.masses.tolist(),
+        molecule=molecule.name,
     )
     for sentence in remarks(physics, molecule):
         tqdm.write(f"warning: {molecule.name}: {sentence}", file=sys.stderr)

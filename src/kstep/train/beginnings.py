@@ -21,7 +21,7 @@ def first_model(config: Config, data: TrainingData) -> JumpModel:
         physics = measure_physics(config, data)
         return build_model(config.model, physics, config.train.grad_checkpointing)
     loaded = load_jump(start)
-    _require_same_network(config, loaded, start)
+    require_same_network(config, loaded, start)
     physics = inherited_physics(measure_physics(config, data), loaded.physics)
     model = build_model(config.model, physics, config.train.grad_checkpointing)
     model.load_state_dict(loaded.model.state_dict())
@@ -51,7 +51,8 @@ def inherited_physics(own: JumpPhysics, start: JumpPhysics) -> JumpPhysics:
     )
 
 
-def _require_same_network(config: Config, loaded: LoadedJump, start: Path) -> None:
+def require_same_network(config: Config, loaded: LoadedJump, start: Path) -> None:
+    """Raise ConfigError when `model` describes another network than the one to start from."""
     theirs, ours = loaded.model.config, config.model
     different = [
         name for name in type(ours).model_fields

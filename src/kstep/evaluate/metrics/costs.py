@@ -11,7 +11,8 @@ class CostMetrics(Frozen):
     nominal_saving: float = Field(description="base steps per force call if no jump is rejected")
     counted_saving: float = Field(description="base steps of simulated time per force call counted")
     training_calls: int | None = Field(
-        description="force calls of this molecule's bursts, the training data; null: unknown"
+        description="force calls spent on training for this molecule: its bursts, or its whole "
+        "adaptation; 0 for a network that came trained; null: unknown"
     )
     saving_with_training: float | None = Field(
         description="base steps of simulated time per force call, training's included"

@@ -20,7 +20,7 @@ def cost_table(molecule: MoleculeMetrics, cost: CostMetrics) -> Table:
         ["force-call saving, nominal (base steps per call)", f"{cost.nominal_saving:.2f}"],
         ["force-call saving, counted (base steps per call)", f"{cost.counted_saving:.2f}"],
         ["force-call saving, training included", number(cost.saving_with_training, ".2f")],
-        ["force calls of this molecule's training data", number(cost.training_calls, ",.0f")],
+        ["force calls spent on training for this molecule", number(cost.training_calls, ",.0f")],
         ["training is paid back after (ns)", number(cost.break_even_ns, ".3g")],
         [f"baseline time / {name} time", f"{cost.wall_ratio:.3g}"],
         ["wall-clock time, baseline (ms per ps)", f"{cost.s_per_ps.baseline * 1e3:.3g}"],
