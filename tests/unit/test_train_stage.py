@@ -311,15 +311,15 @@ def test_a_model_left_by_a_killed_training_is_not_this_ones(
 @pytest.mark.parametrize("starts", [1, 5, 11])
 def test_validation_draws_from_all_window_starts(starts: int) -> None:
     windows = torch.arange(VALIDATION_WINDOWS * starts + 1)
-    drawn = draw_windows(windows)
+    drawn = draw_windows(windows, VALIDATION_WINDOWS)
     assert len(set(drawn.tolist())) == VALIDATION_WINDOWS
     assert set((drawn % starts).tolist()) == set(range(starts))
-    assert torch.equal(drawn, draw_windows(windows))
+    assert torch.equal(drawn, draw_windows(windows, VALIDATION_WINDOWS))
 
 
 def test_validation_uses_every_window_of_a_few() -> None:
     windows = torch.arange(7, 50)
-    assert torch.equal(draw_windows(windows), windows)
+    assert torch.equal(draw_windows(windows, VALIDATION_WINDOWS), windows)
 
 
 @pytest.mark.parametrize("killed", [False, True])

@@ -44,7 +44,9 @@ class Keeper(pl.Callback):
     ) -> None:
         self._folder = folder
         self._dataset, self._windows = data.dataset, data.windows
-        self._held_out = {kind: draw_windows(chosen) for kind, chosen in data.val.items()}
+        self._held_out = {
+            kind: draw_windows(chosen, VALIDATION_WINDOWS) for kind, chosen in data.val.items()
+        }
         self._record = record
         self._bar = bar
         self._rows: list[Mapping[str, Any]] = []
@@ -161,12 +163,12 @@ class Keeper(pl.Callback):
         self._bar.update(100.0 * training.progress - self._bar.n)
 
 
-def draw_windows(chosen: Int[Tensor, " W"]) -> Int[Tensor, " V"]:
-    """`VALIDATION_WINDOWS` of the chosen windows, ascending: the same ones every time.
+def draw_windows(chosen: Int[Tensor, " W"], most: int) -> Int[Tensor, " V"]:
+    """At most `most` of the chosen windows, ascending: the same ones every time.
 
     Not evenly spaced: a spacing of a whole burst would see one window start only.
     """
-    size = min(len(chosen), VALIDATION_WINDOWS)
+    size = min(len(chosen), most)
     drawn = np.random.default_rng(0).choice(len(chosen), size, replace=False)
     return chosen[torch.from_numpy(np.sort(drawn))]
 
