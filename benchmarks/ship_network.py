@@ -14,10 +14,10 @@ import numpy as np
 
 from kstep.artifacts import hash_file, read_json, write_text
 from kstep.config import load_config
-from kstep.environments import environments, familiar_share
+from kstep.environments import familiar_share
 from kstep.model import load_jump, save_jump
 from kstep.networks.shipped import WEIGHTS
-from kstep.train.data import TrainingData, read_data
+from kstep.train.data import TrainingData, environments_of, read_data
 
 WORST = 10
 KEPT = ("config_hash", "dataset_hash", "start_hash", "split_hashes", "config", "seed", "versions")
@@ -84,7 +84,7 @@ def card(command: str, record: dict, data: TrainingData, path: Path, k_steps: in
     unseen = scores.get("test_unseen", scores["val_unseen"])
     lines += ["", "By element, molecules never seen:", "", "| element | Δx | Δv |", "|---|---|---|"]
     lines += [f"| {name} | {_errors(error)} |" for name, error in unseen["by_element"].items()]
-    lines += _by_familiarity(unseen["by_molecule"], data)
+    lines += _by_familiarity(unseen["by_molecule"], set(physics["environments"]), data)
     worst = sorted(unseen["by_molecule"].items(), key=lambda item: -item[1]["rel_dv"])[:WORST]
     names_of_worst = ", ".join(f"{name} {error['rel_dv']:.1%}" for name, error in worst)
     lines += ["", f"The worst of the molecules never seen: {names_of_worst}."]
@@ -101,19 +101,13 @@ def card(command: str, record: dict, data: TrainingData, path: Path, k_steps: in
     return "\n".join(lines)
 
 
-def _by_familiarity(errors: dict, data: TrainingData) -> list[str]:
+def _by_familiarity(errors: dict, known: set[str], data: TrainingData) -> list[str]:
     """Errors of molecules never seen, in three groups of nearness to the training set."""
     dataset = data.dataset
-    own = {
-        name: environments(
-            dataset.atom_types[row][dataset.atom_types[row] > 0],
-            dataset.bonds[row][dataset.bonds[row][:, 0] != dataset.bonds[row][:, 1]],
-        )
-        for row, name in enumerate(dataset.molecules)
+    rows = {name: dataset.molecules.index(name) for name in errors}
+    shares = {
+        name: familiar_share(environments_of(dataset, row), known) for name, row in rows.items()
     }
-    trained = {dataset.molecules[row] for row in data.windows.rows(data.train)}
-    known = {environment for name in trained for environment in own[name]}
-    shares = {name: familiar_share(own[name], known) for name in errors}
     order = sorted(shares, key=lambda name: shares[name])
     lines = ["", "By nearness to the training set (share of heavy atoms whose neighbours, and "
              "theirs, were seen together):", "", "| share | molecules | Δv, median | Δv, worst |",

@@ -14,8 +14,8 @@ def environments(numbers: Int[np.ndarray, " N"], bonds: Int[np.ndarray, "B 2"]) 
     Two shells of bonds tell functional groups apart; that of an atom is the same in any order of
     the atoms.
     """
-    shells = _first_shells(numbers, bonds)
     neighbours = _neighbours(len(numbers), bonds)
+    shells = _first_shells(numbers, neighbours)
     return [
         f"{shells[atom]}<{','.join(sorted(shells[other] for other in neighbours[atom]))}>"
         for atom in range(len(numbers))
@@ -39,8 +39,7 @@ def strange_shells(own: Collection[str], known: Collection[str]) -> list[str]:
     return sorted({first_shell(environment) for environment in own} - seen)
 
 
-def _first_shells(numbers: Int[np.ndarray, " N"], bonds: Int[np.ndarray, "B 2"]) -> list[str]:
-    neighbours = _neighbours(len(numbers), bonds)
+def _first_shells(numbers: Int[np.ndarray, " N"], neighbours: list[list[int]]) -> list[str]:
     symbols = [symbol(int(number)) for number in numbers]
     return [
         f"{symbols[atom]}({','.join(sorted(symbols[other] for other in neighbours[atom]))})"

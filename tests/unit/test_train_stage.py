@@ -341,7 +341,7 @@ def test_time_limit(files: Files, tmp_path: Path) -> None:
     overrides = ("train.max_minutes=0.02", "train.epochs=100000", "train.val_every_steps=100000")
     folder = train.run(make_config(tmp_path, *overrides), *files).parent
     (row,) = rows(folder)
-    assert float(row["lr"]) < 1e-4  # the decay was fitted to the time
+    assert float(row["lr"]) < 4e-4  # from 4e-3: the decay was fitted to the time
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="not installed")

@@ -40,11 +40,13 @@ def _run_all(
     config: Config, chosen: list[Molecule], networks: Mapping[str, Network], folder: Path
 ) -> list[Path]:
     targets = {molecule.name: folder / f"{molecule.name}.npz" for molecule in chosen}
+    files = {molecule.name: networks[molecule.name].checkpoint for molecule in chosen}
+    digests = {file: hash_file(file) for file in set(files.values())}
     waiting = [
         molecule
         for molecule in chosen
         if not outputs_of(config, targets[molecule.name]).are_finished(
-            molecule, hash_file(networks[molecule.name].checkpoint)
+            molecule, digests[files[molecule.name]]
         )
     ]
     if waiting:

@@ -29,7 +29,6 @@ def label(config: MdConfig, molecule: Molecule, visited: Path, target: Path) -> 
 
     Raises ArtifactError when `target` was made from other states or with other settings.
     """
-    trajectory = load_trajectory(visited)
     identity = {
         "visited_hash": hash_file(visited),
         "burst": config.burst.model_dump(mode="json"),
@@ -38,6 +37,7 @@ def label(config: MdConfig, molecule: Molecule, visited: Path, target: Path) -> 
     if target.exists():
         _require_same(target, identity)
         return target
+    trajectory = load_trajectory(visited)
     system = load_system(
         molecule, config.nonbonded_cutoff_nm, config.constraints, config.implicit_solvent
     )

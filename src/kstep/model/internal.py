@@ -22,7 +22,8 @@ from kstep.model.terms import TermBatch
 ARM_NM = 0.14
 """Turns rows of angles and torsions, per nm, into numbers around one like those of bonds."""
 SHORTEST_SINE = 0.15
-"""Where an angle is straight its rows diverge; they are bounded there."""
+"""Below this sine an angle counts as straight: the direction of its rows means nothing there, and
+they fade out."""
 SMALLEST_AREA = 1e-6
 """Below this square of a parallelogram's area a chain counts as straight, nm⁴."""
 KINDS = 5

@@ -28,6 +28,23 @@ GAIN = 0.1
 """Size of a layer's first update: a dozen neighbours add up in it, and layers compound."""
 
 
+class OperatorLayer(nn.Module):
+    """What layers of either family learn: how operators and sources mix into the channels.
+
+    Args:
+        channels: vectors per atom.
+        operators: matrices applied.
+        depth: layers of the whole network, which share one gain.
+    """
+
+    def __init__(self, channels: int, operators: int, depth: int) -> None:
+        super().__init__()
+        self.gain = GAIN / math.sqrt(depth)
+        scale = 1.0 / math.sqrt(operators * channels)
+        self.mix = nn.Parameter(torch.randn(operators * channels, channels) * scale)
+        self.source = nn.Parameter(torch.randn(SOURCES, channels) * scale)
+
+
 @dataclass(frozen=True, eq=False)
 class InternalOperators:
     """The internal coordinates of one geometry with their coefficients.
@@ -71,15 +88,8 @@ class InternalHead(nn.Module):
         )
 
 
-class InternalLayer(nn.Module):
+class InternalLayer(OperatorLayer):
     """vec ← vec + Σ_t b_t (Σ_p c_tp (b_tᵀ vec) W_p + sources)."""
-
-    def __init__(self, channels: int, operators: int, depth: int) -> None:
-        super().__init__()
-        self.gain = GAIN / math.sqrt(depth)
-        scale = 1.0 / math.sqrt(operators * channels)
-        self.mix = nn.Parameter(torch.randn(operators * channels, channels) * scale)
-        self.source = nn.Parameter(torch.randn(SOURCES, channels) * scale)
 
     def forward(
         self,
@@ -140,15 +150,8 @@ class PairHead(nn.Module):
         )
 
 
-class PairLayer(nn.Module):
+class PairLayer(OperatorLayer):
     """vec ← vec + Σ_p (M_p vec) W_p + sources, M_p the operators of all pairs."""
-
-    def __init__(self, channels: int, operators: int, depth: int) -> None:
-        super().__init__()
-        self.gain = GAIN / math.sqrt(depth)
-        scale = 1.0 / math.sqrt(operators * channels)
-        self.mix = nn.Parameter(torch.randn(operators * channels, channels) * scale)
-        self.source = nn.Parameter(torch.randn(SOURCES, channels) * scale)
 
     def forward(
         self,

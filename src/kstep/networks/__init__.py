@@ -1,10 +1,10 @@
 """Which network makes a molecule's jumps: trained here, adapted to it, or shipped with kstep.
 
-`choice` follows `hybrid.network`; `shipped` knows the networks in the folder of that name, each
-with a card that says what it was trained on, what it can do and where it fails.
+`choice` follows `hybrid.network`; `shipped` knows the networks in the folder `weights`, each with
+a card that says what it was trained on, what it can do and where it fails.
 """
 
-from kstep.networks.choice import adaptation_folder, networks_for, trained_checkpoint
+from kstep.networks.choice import adaptation_folder, networks_for
 from kstep.networks.shipped import shipped_checkpoint
 
-__all__ = ["adaptation_folder", "networks_for", "shipped_checkpoint", "trained_checkpoint"]
+__all__ = ["adaptation_folder", "networks_for", "shipped_checkpoint"]

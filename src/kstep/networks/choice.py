@@ -8,7 +8,7 @@ from kstep.config import Config
 from kstep.errors import ArtifactError
 from kstep.hybrid import Network
 from kstep.molecule import Molecule
-from kstep.networks.shipped import check_molecule, shipped_checkpoint
+from kstep.networks.shipped import check_molecules, shipped_checkpoint
 
 
 def networks_for(config: Config, molecules: Sequence[Molecule]) -> dict[str, Network]:
@@ -20,18 +20,12 @@ def networks_for(config: Config, molecules: Sequence[Molecule]) -> dict[str, Net
     choice = config.hybrid.network
     if choice == "shipped":
         checkpoint = shipped_checkpoint(config)
-        for molecule in molecules:
-            check_molecule(config, molecule, checkpoint)
+        check_molecules(config, molecules, checkpoint)
         return {molecule.name: Network(checkpoint, training_calls=0) for molecule in molecules}
     if choice == "adapted":
         return {molecule.name: _adapted(config, molecule) for molecule in molecules}
-    path = trained_checkpoint(config) if choice == "trained" else Path(choice)
+    path = config.paths.run / "train" / "best.ckpt" if choice == "trained" else Path(choice)
     return {molecule.name: Network(path) for molecule in molecules}
-
-
-def trained_checkpoint(config: Config) -> Path:
-    """Where training leaves its best network."""
-    return config.paths.run / "train" / "best.ckpt"
 
 
 def adaptation_folder(config: Config, molecule: Molecule) -> Path:

@@ -1,6 +1,7 @@
 """The networks that come with kstep, and whether a molecule is one they can be trusted with."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -33,16 +34,21 @@ def shipped_checkpoint(config: Config) -> Path:
     return path
 
 
-def check_molecule(config: Config, molecule: Molecule, checkpoint: Path) -> None:
-    """Warn on standard error when a molecule is unlike those of the training.
+def check_molecules(config: Config, molecules: Sequence[Molecule], checkpoint: Path) -> None:
+    """Warn on standard error of molecules that are unlike those of the training.
 
-    Raises ArtifactError when it has elements or masses the network has not seen, or when the
+    Raises ArtifactError when one has elements or masses the network has not seen, or when the
     network was trained for other steps.
     """
     physics = load_jump(checkpoint).physics
+    for molecule in molecules:
+        _check_molecule(config, molecule, physics, checkpoint.stem)
+
+
+def _check_molecule(config: Config, molecule: Molecule, physics: JumpPhysics, name: str) -> None:
     require_match(
         physics,
-        f"the shipped network {checkpoint.stem}",
+        f"the shipped network {name}",
         k_steps=config.train.k_steps,
         dt_ps=config.md.dt_ps,
         landing=CORRECTORS[config.hybrid.corrector].landing,

@@ -79,19 +79,16 @@ def measure_physics(config: Config, data: TrainingData) -> JumpPhysics:
         masses_Da=_masses(dataset.atom_types[rows], dataset.masses[rows]),
         fingerprints={name: fingerprints[name] for name in molecules},
         temperatures_K=tuple(sorted({t for name in molecules for t in temperatures[name]})),
-        environments=_environments(dataset, rows),
+        environments=tuple(sorted({e for row in rows for e in environments_of(dataset, row)})),
     )
     scales = measure_scales(windows, data.train, unscaled.duration, config.model.predict_delta)
     return unscaled.model_copy(update={"scales": scales})
 
 
-def _environments(dataset: Dataset, rows: list[int]) -> tuple[str, ...]:
-    found: set[str] = set()
-    for row in rows:
-        numbers = dataset.atom_types[row][dataset.atom_types[row] > 0]
-        bonds = dataset.bonds[row]
-        found.update(environments(numbers, bonds[bonds[:, 0] != bonds[:, 1]]))
-    return tuple(sorted(found))
+def environments_of(dataset: Dataset, row: int) -> list[str]:
+    """Chemical environments of one molecule of a dataset, whose arrays are padded."""
+    numbers, bonds = dataset.atom_types[row], dataset.bonds[row]
+    return environments(numbers[numbers > 0], bonds[bonds[:, 0] != bonds[:, 1]])
 
 
 def _masses(
