@@ -57,11 +57,12 @@ class Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, action="append", default=[])
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--adapted", action="store_true")
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
-    config = load_config([], options.overrides)
+    config = load_config(options.config, options.overrides)
     molecules = load_molecules(config.paths.data / "raw")
     network = "adapted" if options.adapted else options.checkpoint or "shipped"
     hybrid = config.hybrid.model_copy(update={"network": network})
@@ -90,7 +91,7 @@ def measure(config: Config, molecule: Molecule, network: Network) -> Row:
     loaded = load_jump(network.checkpoint)
     record = {"k_steps": config.train.k_steps, "dt_ps": source.dt_ps, "molecules": [molecule.name]}
     dataset = cut_windows([source], config.train.k_steps, record, lambda: None)
-    windows = jump_windows(dataset, loaded.physics.landing, source.dt_ps)
+    windows = jump_windows(dataset, loaded.physics.landing, loaded.physics.closing_ps)
     chosen = np.linspace(0, dataset.n_windows - 1, min(WINDOWS, dataset.n_windows)).astype(int)
     relative = score(loaded.model, windows, torch.from_numpy(np.unique(chosen))).all
     states = read_states(source)
@@ -101,7 +102,13 @@ def measure(config: Config, molecule: Molecule, network: Network) -> Row:
     context = make_context(system, recording_velocity_verlet(md.dt_ps), "Reference")
     dynamics = TrueDynamics(context, md.dt_ps, molecule.name)
     jump = load_learned_jump(
-        network.checkpoint, molecule, config.train.k_steps, md.dt_ps, loaded.physics.landing
+        network.checkpoint,
+        molecule,
+        config.train.k_steps,
+        md.dt_ps,
+        loaded.physics.landing,
+        config.hybrid.drifts_per_step,
+        config.hybrid.impulse,
     )
     macro_step = MacroStep(jump, dynamics, config.hybrid, len(x))
     start = macro_step.start(x, v)

@@ -28,11 +28,11 @@ from kstep.model import (
     JumpBatch,
     JumpModel,
     JumpPhysics,
-    JumpPredictor,
     Scales,
     batch_terms,
     build_model,
     load_jump,
+    make_predictor,
 )  # fmt: skip
 from kstep.molecule import Molecule, load_molecules
 from kstep.train.objective import jump_loss
@@ -114,7 +114,7 @@ def jumps_alone(config: Config, models: Mapping[str, JumpModel], molecules: list
             config.md.implicit_solvent,
         )  # fmt: skip
         predictors = {
-            name: JumpPredictor(model, molecule.numbers, molecule.masses, molecule.terms)
+            name: make_predictor(model, molecule.numbers, molecule.masses, molecule.terms)
             for name, model in models.items()
         }
         for replicas in REPLICAS:
@@ -142,7 +142,7 @@ def jumps_together(model: JumpModel, molecules: list[Molecule]) -> None:
     """One state of each molecule: one padded network call, or one call each."""
     single = [random_states(molecule, 1) for molecule in molecules]
     predictors = [
-        JumpPredictor(model, molecule.numbers, molecule.masses, molecule.terms)
+        make_predictor(model, molecule.numbers, molecule.masses, molecule.terms)
         for molecule in molecules
     ]
     batch = padded_batch(molecules, single)

@@ -4,7 +4,7 @@
         train.k_steps=8 --command "kstep train --config configs/large ..."
 
 Reads paths.run/train (best.ckpt, record.json), the dataset and the splits it was trained with, and
-writes src/kstep/networks/weights/propagator_k{K}.ckpt and .md.
+writes src/kstep/networks/weights/propagator_k{K}.ckpt (or splitting.ckpt) and .md.
 """
 
 import argparse
@@ -19,6 +19,23 @@ from kstep.model import load_jump, save_jump
 from kstep.networks.shipped import WEIGHTS
 from kstep.train.data import TrainingData, environments_of, read_data
 
+TITLES = {
+    "propagator": (
+        "# propagator, k = {k}",
+        "Jumps {k} base steps of 2 fs (landing on the half step)",
+    ),
+    "splitting": (
+        "# splitting, every k",
+        "The force of the learned kicks in jumps of any number of base steps of 2 fs, reversible, "
+        "volume-preserving and symplectic whatever it is worth,",
+    ),
+}
+FAILURES = {
+    "propagator": "A regressed map: in NVE its energy drifts and modes heat unequally. Use it with "
+    "a thermostat and the guard.",
+    "splitting": "In NVT it samples a potential between the true and the learned one "
+    "(`hybrid.impulse`); `hybrid.ensemble=ghmc` samples the true one.",
+}
 WORST = 10
 KEPT = ("config_hash", "dataset_hash", "start_hash", "split_hashes", "config", "seed", "versions")
 
@@ -41,7 +58,8 @@ def main() -> None:
     # molecules must not collide with them.
     physics = loaded.physics.model_copy(update={"fingerprints": {}})
     loaded.model.physics = physics
-    target = WEIGHTS / f"propagator_k{k_steps}.ckpt"
+    arch = config.model.arch
+    target = WEIGHTS / ("splitting.ckpt" if arch == "splitting" else f"{arch}_k{k_steps}.ckpt")
     target.parent.mkdir(exist_ok=True)
     save_jump(target, loaded.model, {key: record[key] for key in KEPT})
     text = card(options.command, record, data, target, k_steps)
@@ -54,10 +72,12 @@ def card(command: str, record: dict, data: TrainingData, path: Path, k_steps: in
     scores, dataset = record["scores"], data.dataset
     trained = [dataset.molecules[row] for row in data.windows.rows(data.train)]
     physics, train = record["physics"], record["config"]["train"]
+    arch = record["config"]["model"]["arch"]
+    title, what = TITLES[arch]
     lines = [
-        f"# propagator, k = {k_steps}",
+        title.format(k=k_steps),
         "",
-        f"Jumps {k_steps} base steps of 2 fs (landing on the half step) of small neutral molecules "
+        f"{what.format(k=k_steps)} of small neutral molecules "
         f"over {', '.join(_elements(scores))} in OBC2 water, OpenFF 2.2.1, hydrogens constrained. "
         f"{record['n_parameters']:,} parameters, {path.stat().st_size / 1e6:.1f} MB.",
         "",
@@ -70,8 +90,8 @@ def card(command: str, record: dict, data: TrainingData, path: Path, k_steps: in
         f"- Hashes: checkpoint {hash_file(path)}, dataset {record['dataset_hash']}, "
         f"settings {record['config_hash']}.",
         "",
-        "Relative RMS error of what a jump adds to free flight (Δx) and of the change of velocity "
-        "(Δv):",
+        f"Relative RMS error of what a jump of {k_steps} base steps adds to free flight (Δx) and "
+        "of the change of velocity (Δv):",
         "",
         "| held-out windows | Δx | Δv |",
         "|---|---|---|",
@@ -91,8 +111,7 @@ def card(command: str, record: dict, data: TrainingData, path: Path, k_steps: in
     lines += [
         "",
         "## Known failures",
-        "- A regressed map: in NVE its energy drifts and modes heat unequally. Use it with a "
-        "thermostat and the guard.",
+        f"- {FAILURES[arch]}",
         "- Other elements, charges, solvents, time steps and masses are refused; radicals and ions "
         "were never seen.",
         "- Molecules of other force fields than OpenFF 2.2.1: nothing is known.",

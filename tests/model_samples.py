@@ -1,4 +1,4 @@
-"""Small jump models with random weights and random states, for both architectures."""
+"""Small jump models with random weights and random states, for all architectures."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -16,10 +16,14 @@ from kstep.model import (
     TermBatch,
     batch_terms,
     build_model,
+    closing_weight,
 )
 from term_samples import no_terms, random_terms
 
-ARCHITECTURES = ("propagator", "torchmdnet_et")
+REGRESSED = ("propagator", "torchmdnet_et")
+SPLITTINGS = ("splitting", "splitting direct")
+"""By conservative kicks and by direct ones."""
+ARCHITECTURES = (*REGRESSED, *SPLITTINGS)
 PHYSICS = JumpPhysics(
     k_steps=8,
     dt_ps=0.002,
@@ -30,13 +34,21 @@ PHYSICS = JumpPhysics(
     fingerprints={"sample": "fingerprint of sample"},
     temperatures_K=(300.0,),
 )
+SPLITTING_PHYSICS = PHYSICS.model_copy(
+    update={"landing": "closing_kick", "closing_ps": closing_weight(PHYSICS.k_steps, PHYSICS.dt_ps)}
+)
 MASSES = {0: 0.0, 1: 1.008, 6: 12.011, 8: 15.999}
 
 
 def make_model(arch: str, seed: int = 1, **settings: object) -> JumpModel:
-    """A small model, all of whose weights are random: nothing is silent."""
+    """A small model, all of whose weights are random: nothing is silent.
+
+    `arch` is of `ARCHITECTURES`.
+    """
+    name, _, kicks = arch.partition(" ")
     config = ModelConfig(
-        arch=arch,
+        arch=name,
+        kicks=kicks or "conservative",
         **{
             "hidden_channels": 16,
             "vec_channels": 8,
@@ -47,11 +59,13 @@ def make_model(arch: str, seed: int = 1, **settings: object) -> JumpModel:
         },
     )
     torch.manual_seed(seed)
-    model = build_model(config, PHYSICS)
+    splitting = name == "splitting"
+    model = build_model(config, SPLITTING_PHYSICS if splitting else PHYSICS)
+    spread = 0.02 if splitting else 0.3  # forces of a splitting shall be those of a molecule
     with torch.no_grad():
         for parameter in model.parameters():
             if not parameter.any():
-                parameter.normal_(0.0, 0.3)
+                parameter.normal_(0.0, spread)
     return model.eval()
 
 

@@ -6,16 +6,28 @@ import numpy as np
 
 from kstep.force_field import PERIODICITIES, Terms
 
+Bonds = list[tuple[int, int]]
 
-def random_terms(x: np.ndarray, seed: int = 0) -> Terms:
+
+def random_terms(x: np.ndarray, seed: int = 0, rigid: float = 0.33) -> Terms:
     """Terms of a molecule whose atoms, at x [N, 3] nm, are joined at random into a tree.
 
-    It is close to rest at x. A third of the bonds is rigid; where an atom has three neighbours
-    there is an improper torsion.
+    Args:
+        x: close to rest.
+        seed: of bonds and constants.
+        rigid: share of the bonds that are.
     """
     rng = np.random.default_rng(seed)
+    bonds = [(int(rng.integers(i)), i) for i in range(1, len(x))]
+    return joined_terms(x, bonds, rng, rigid)
+
+
+def joined_terms(x: np.ndarray, bonds: Bonds, rng: np.random.Generator, rigid: float) -> Terms:
+    """Terms of atoms with these bonds and random constants, close to rest at x.
+
+    Where an atom has three neighbours there is an improper torsion.
+    """
     n_atoms = len(x)
-    bonds = [(int(rng.integers(i)), i) for i in range(1, n_atoms)]
     near = [sorted({a + b - i for a, b in bonds if i in (a, b)}) for i in range(n_atoms)]
     angles = [(a, i, b) for i in range(n_atoms) for a, b in combinations(near[i], 2)]
     torsions = [(a, i, j, b) for i, j in bonds for a in near[i] for b in near[j]
@@ -24,7 +36,7 @@ def random_terms(x: np.ndarray, seed: int = 0) -> Terms:
     torsions += [(i, *near[i][:3]) for i in range(n_atoms) if len(near[i]) >= 3]
     amplitudes = rng.normal(0.0, 4.0, (len(torsions), PERIODICITIES + 1))
     amplitudes[:, -1] = np.arange(len(torsions)) >= proper
-    stiff = np.where(rng.random(len(bonds)) < 0.33, 0.0, rng.uniform(1e5, 4e5, len(bonds)))
+    stiff = np.where(rng.random(len(bonds)) < rigid, 0.0, rng.uniform(1e5, 4e5, len(bonds)))
     return Terms(
         bonds=_atoms(bonds, 2),
         bond_constants=np.stack((stiff, _lengths(x, bonds) + rng.normal(0, 3e-3, len(bonds))), 1),

@@ -89,7 +89,9 @@ def make_dataset(count: int = 20) -> Dataset:
         "source_hashes": {name: name for name in SHAPES},
         "fingerprints": {name: f"fingerprint of {name}" for name in SHAPES},
     }
-    terms = [random_terms(np.array(rest, dtype=np.float64)) for _, rest in SHAPES.values()]
+    terms = [
+        random_terms(np.array(rest, dtype=np.float64), rigid=0.0) for _, rest in SHAPES.values()
+    ]
     single |= {"atom_types": np.array(types), "masses": np.array(masses)}
     return Dataset(**single, **pad_terms(terms), record=record)
 

@@ -100,7 +100,7 @@ def test_one_process_does_not_go_on_from_two(folder: Path) -> None:
 @pytest.mark.parametrize("first", [0, 30])
 def test_batches_are_dealt_out_in_turn(processes: int, first: int) -> None:
     """Whoever draws it, batch n is batch n: of its own windows, with its own augmentation."""
-    windows = jump_windows(make_dataset(), "half_step", 0.002)
+    windows = jump_windows(make_dataset(), "half_step")
     chosen = torch.arange(len(windows.molecule))
     config = TrainConfig(batch_size=16, epochs=3, input_noise=0.001)
     alone = list(BatchStream(windows, chosen, config, first))

@@ -51,7 +51,7 @@ def test_with_the_exact_jump_the_hybrid_is_the_baseline(
     baseline = make_dynamics(phenol).steps(*equilibrium, 20 * macro_step.base_steps)
     np.testing.assert_allclose(end.x[0], baseline.x, atol=1e-11)
     np.testing.assert_allclose(end.v[0], baseline.v, atol=1e-9)
-    assert macro_step.base_steps == K + (corrector != "none")
+    assert macro_step.base_steps == K + CORRECTORS[corrector].base_steps
 
 
 def test_with_the_exact_jump_nve_drift_is_within_the_baselines_spread(
@@ -76,7 +76,8 @@ def test_with_the_exact_jump_nve_drift_is_within_the_baselines_spread(
 
 
 @pytest.mark.parametrize(
-    ("corrector", "calls"), [("none", 1), ("velocity_verlet", 2), ("drift_kick_drift", 1)]
+    ("corrector", "calls"),
+    [("none", 1), ("velocity_verlet", 2), ("drift_kick_drift", 1), ("closing_kick", 1)],
 )
 def test_force_calls_are_counted_as_they_really_happen(
     corrector, calls, phenol, make_dynamics, counted, equilibrium
@@ -111,7 +112,7 @@ def test_one_bad_replica_does_not_disturb_the_others(phenol, make_dynamics, equi
     good = exact(phenol, make_dynamics, "drift_kick_drift")
 
     class FirstIsLost:
-        k_steps, landing = K, "half_step"
+        k_steps, landing, closing_ps = K, "half_step", 0.0
 
         def __call__(self, x, v, forces):
             landed_x, landed_v = good(x, v, forces)
@@ -225,7 +226,7 @@ def test_many_small_errors_of_one_sign_are_stopped(phenol, make_dynamics, equili
     good = exact(phenol, make_dynamics, "drift_kick_drift")
 
     class Heater:
-        k_steps, landing = K, "half_step"
+        k_steps, landing, closing_ps = K, "half_step", 0.0
 
         def __call__(self, x, v, forces):
             landed_x, landed_v = good(x, v, forces)

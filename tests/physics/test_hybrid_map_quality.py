@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kstep.config import load_config
+from kstep.hybrid.correctors import CORRECTORS
 from kstep.hybrid.map_quality import BareMap, tangent_basis, volume_and_defect
 from kstep.md.dynamics import TrueDynamics
 from kstep.md.integrators import recording_velocity_verlet
@@ -48,11 +49,10 @@ def bare_map(dynamics, pairs, jump, **settings) -> BareMap:
 
 
 @pytest.mark.parametrize("constraints", ["HBonds", "None"])
-@pytest.mark.parametrize("corrector", ["drift_kick_drift", "none"])
+@pytest.mark.parametrize("corrector", ["drift_kick_drift", "none", "closing_kick"])
 def test_true_dynamics_are_reversible_and_symplectic(sides, constraints, corrector):
     make, pairs, (x, v) = sides[constraints]
-    landing = "half_step" if corrector == "drift_kick_drift" else "step"
-    jump = ExactJump(make(), K, landing)
+    jump = ExactJump(make(), K, CORRECTORS[corrector].landing)
     config = load_config([], []).hybrid.model_copy(update={"corrector": corrector})
     bare = BareMap(jump, make(), config, pairs)
     reversal_x, reversal_v = bare.reversal(x[None], v[None])
@@ -72,7 +72,7 @@ def test_a_jump_that_damps_loses_the_volume_it_should(sides, constraints):
     exact = ExactJump(make(), K, "half_step")
 
     class Damped:
-        k_steps, landing = K, "half_step"
+        k_steps, landing, closing_ps = K, "half_step", 0.0
 
         def __call__(self, x, v, forces):
             landed_x, landed_v = exact(x, v, forces)
@@ -91,7 +91,7 @@ def test_the_map_is_only_asked_about_states_that_hold_the_constraints(sides):
     exact, seen = ExactJump(make(), K, "half_step"), []
 
     class Spy:
-        k_steps, landing = K, "half_step"
+        k_steps, landing, closing_ps = K, "half_step", 0.0
 
         def __call__(self, x, v, forces):
             seen.append((x, v))

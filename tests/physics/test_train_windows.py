@@ -1,5 +1,6 @@
 """Targets, time reversal, chained jumps: held against true trajectories."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +9,23 @@ import torch
 from torch import nn
 
 from kstep.config import ModelConfig, TrainConfig
+from kstep.dataset import Dataset
+from kstep.force_field import pad_terms
+from kstep.md.dynamics import TrueDynamics, TrueState
 from kstep.model import JumpBatch, JumpModel, JumpPrediction
+from kstep.molecule import Molecule
 from kstep.train.data import TrainingData, measure_physics
+from kstep.train.landings import landings
 from kstep.train.objective import jump_loss, measure_scales
 from kstep.train.reversal import reversed_half_velocity, rigid_pairs
 from kstep.train.scores import rollout_rmsd, score
 from kstep.train.windows import jump_windows
+from kstep.units import BOLTZMANN
 from model_samples import PHYSICS, make_model
 from train_samples import DT, MASSES, SHAPES, K, bursts, forces, make_config, make_dataset
 
-LANDINGS = ("step", "half_step")
+LANDINGS = ("step", "half_step", "closing_kick")
+CLOSING_PS = 0.5 * DT
 
 
 def verlet(x: np.ndarray, v: np.ndarray, name: str, steps: int) -> tuple[np.ndarray, ...]:
@@ -34,12 +42,13 @@ def verlet(x: np.ndarray, v: np.ndarray, name: str, steps: int) -> tuple[np.ndar
 
 
 class ExactJump(JumpModel):
-    """k true steps, to either landing."""
+    """k true steps, to any landing."""
 
     def __init__(self, landing: str) -> None:
-        super().__init__(
-            ModelConfig(), PHYSICS.model_copy(update={"landing": landing}), nn.Linear(1, 1)
-        )
+        closing_ps = CLOSING_PS if landing == "closing_kick" else 0.0
+        facts = {"landing": landing, "closing_ps": closing_ps}
+        super().__init__(ModelConfig(), PHYSICS.model_copy(update=facts))
+        self.somewhere = nn.Linear(1, 1)
 
     def forward(self, batch: JumpBatch) -> JumpPrediction:
         dx, dv = torch.zeros_like(batch.x), torch.zeros_like(batch.v)
@@ -52,6 +61,8 @@ class ExactJump(JumpModel):
             new_x, new_v, half = verlet(x, v, name, K)
             if self.physics.landing == "half_step":
                 new_x, new_v = new_x + 0.5 * DT * half, half
+            elif self.physics.landing == "closing_kick":
+                new_v = 2.0 * new_v - half  # the half kick that ends the step is as one that begins
             dx[of, :size] = torch.from_numpy(new_x - x).float()
             dv[of, :size] = torch.from_numpy(new_v - v).float()
         return JumpPrediction(dx, dv, None, torch.zeros(len(batch.species), 2, 3))
@@ -60,7 +71,7 @@ class ExactJump(JumpModel):
 @pytest.mark.parametrize("landing", LANDINGS)
 def test_targets_are_where_the_dynamics_land(landing: str) -> None:
     dataset = make_dataset(4)
-    windows = jump_windows(dataset, landing, DT)
+    windows = jump_windows(dataset, landing, CLOSING_PS)
     chosen = torch.arange(dataset.n_windows)
     result = score(ExactJump(landing), windows, chosen)
     assert result.all.rel_dx < 1e-3
@@ -70,7 +81,7 @@ def test_targets_are_where_the_dynamics_land(landing: str) -> None:
 @pytest.mark.parametrize("landing", LANDINGS)
 def test_reversed_windows_are_true_trajectories_too(landing: str) -> None:
     dataset = make_dataset(4)
-    windows = jump_windows(dataset, landing, DT)
+    windows = jump_windows(dataset, landing, CLOSING_PS)
     jump = ExactJump(landing)
     for row in (0, 1):
         of = torch.from_numpy(np.flatnonzero(dataset.molecule_id == row))
@@ -83,7 +94,7 @@ def test_reversed_windows_are_true_trajectories_too(landing: str) -> None:
 
 def test_forces_belong_to_the_ends_of_the_jump() -> None:
     dataset = make_dataset(3)
-    windows = jump_windows(dataset, "step", DT)
+    windows = jump_windows(dataset, "step")
     of = np.flatnonzero(dataset.molecule_id == 0)
     for backwards in (False, True):
         batch = windows.batch(torch.from_numpy(of), torch.full((len(of),), backwards))
@@ -92,6 +103,66 @@ def test_forces_belong_to_the_ends_of_the_jump() -> None:
         for found, x in ((batch.start.f, start), (batch.force, landed)):
             expected = forces(x, np.array(SHAPES["bent"][1]))
             assert np.abs(found.numpy() - expected).max() < 1e-2 * np.abs(expected).max()
+
+
+def constrained_window(molecule: Molecule, dynamics: TrueDynamics, seed: int) -> list[TrueState]:
+    """States of every step of a true window, from 300 K."""
+    rng = np.random.default_rng(seed)
+    spread = np.sqrt(BOLTZMANN * 300.0 / molecule.masses)[:, None]
+    x = dynamics.constrain_positions(molecule.positions)
+    v = dynamics.constrain_velocities(x, spread * rng.normal(size=x.shape))
+    states = [dynamics.steps(x, v, 1)]
+    states += [dynamics.more_steps(1) for _ in range(K)]
+    return states
+
+
+@pytest.mark.parametrize("name", ["phenol", "isobutanol"])
+def test_before_its_closing_kick_a_molecule_moves_along_its_last_drift(
+    name: str, make_dynamics: Callable, request: pytest.FixtureRequest
+) -> None:
+    """Velocity Verlet with RATTLE closes with P F/m over half a step: what is before that kick is
+    the velocity of the last drift, projected, from whichever end the window is seen."""
+    molecule = request.getfixturevalue(name)
+    dynamics = make_dynamics(molecule)
+    windows = [constrained_window(molecule, dynamics, seed) for seed in range(3)]
+    dataset = dataset_of(molecule, windows)
+    (x, v), (backwards_x, backwards_v) = landings(dataset, "closing_kick", CLOSING_PS)
+    for row, states in enumerate(windows):
+        for found_x, found_v, end, before in (
+            (x, v, states[-1], states[-2]),
+            (backwards_x, backwards_v, states[0], states[1]),
+        ):
+            drift = (end.x - before.x) / DT
+            expected = dynamics.constrain_velocities(end.x, drift)
+            assert np.abs(found_x[row] - end.x).max() < 1e-6
+            assert np.abs(found_v[row] - expected).max() < 1e-3
+            assert np.abs(found_v[row] - drift).max() > 1e-2  # the projection matters
+            assert np.abs(np.abs(found_v[row]) - np.abs(end.v)).max() > 1e-2  # and so does the kick
+
+
+def dataset_of(molecule: Molecule, windows: list[list[TrueState]]) -> Dataset:
+    """A dataset of windows of one molecule, given as the states of every step."""
+    ends = {"t": [w[0] for w in windows], "tk": [w[-1] for w in windows]}
+    arrays = {
+        f"{name}_{at}": np.stack([getattr(s, {"f": "forces"}.get(name, name)) for s in states])
+        for at, states in ends.items()
+        for name in ("x", "v", "f")
+    }
+    arrays |= {f"v_{at}_half": np.zeros_like(arrays["x_t"]) for at in ends}
+    arrays |= {f"rollout_{n}": np.zeros((0, 2, *molecule.positions.shape)) for n in "xvf"}
+    arrays["rollout_v_half"] = arrays["rollout_x"]
+    none = np.zeros(len(windows), dtype=np.int64)
+    return Dataset(
+        **{name: array.astype(np.float32) for name, array in arrays.items()},
+        **pad_terms([molecule.terms]),
+        atom_types=molecule.numbers[None].astype(np.int64),
+        masses=molecule.masses[None].astype(np.float32),
+        molecule_id=none,
+        window_burst=none,
+        window_start=none,
+        rollout_window=none[:0],
+        record={"k_steps": K, "dt_ps": DT, "molecules": [molecule.name]},
+    )
 
 
 @pytest.mark.parametrize("landing", LANDINGS)
@@ -117,14 +188,14 @@ def test_free_flight_has_no_skill() -> None:
             )
 
     dataset = make_dataset(4)
-    result = score(Flight("step"), jump_windows(dataset, "step", DT), torch.arange(20))
+    result = score(Flight("step"), jump_windows(dataset, "step"), torch.arange(20))
     assert result.all.rel_dx == pytest.approx(1.0)
     assert result.all.rel_dv == pytest.approx(1.0)
 
 
 def test_loss_is_the_squared_relative_error() -> None:
     """In units of the scales a silent network loses 1 + lambda_vel, an exact one nothing."""
-    windows = jump_windows(make_dataset(6), "half_step", DT)
+    windows = jump_windows(make_dataset(6), "half_step")
     chosen = torch.arange(len(windows.molecule))
     scales = measure_scales(windows, chosen, PHYSICS.duration, predict_delta=True)
     physics = PHYSICS.model_copy(update={"scales": scales})
@@ -180,7 +251,7 @@ def test_reversed_half_step_keeps_constrained_bonds() -> None:
 
 def test_scales_make_everything_of_order_one(tmp_path: Path) -> None:
     dataset = make_dataset(6)
-    windows = jump_windows(dataset, "half_step", DT)
+    windows = jump_windows(dataset, "half_step")
     train = torch.arange(dataset.n_windows)
     data = TrainingData(dataset, windows, train, {}, {})
     physics = measure_physics(make_config(tmp_path), data)

@@ -10,9 +10,9 @@ from kstep.train.module import learning_rate
 from kstep.train.stream import BatchStream, with_noise
 from kstep.train.windows import WindowBatch, jump_windows
 from model_samples import make_batch
-from train_samples import DT, make_dataset
+from train_samples import make_dataset
 
-WINDOWS = jump_windows(make_dataset(5), "half_step", DT)
+WINDOWS = jump_windows(make_dataset(5), "half_step")
 ALL = torch.arange(len(WINDOWS.molecule))
 
 

@@ -9,16 +9,28 @@ from torch import nn
 
 from kstep.config import ModelConfig
 from kstep.errors import ConfigError
-from kstep.model import JumpPredictor, TermBatch, build_model, summarise
+from kstep.model import TermBatch, build_model, make_predictor, summarise
 from kstep.model.internal import internal_geometry
 from kstep.model.jump import NetworkInput
-from kstep.model.propagator import share_layers
-from model_samples import ARCHITECTURES, PHYSICS, make_batch, make_model, renumber
+from kstep.model.propagator import Propagator, share_layers
+from model_samples import (
+    ARCHITECTURES,
+    PHYSICS,
+    REGRESSED,
+    make_batch,
+    make_model,
+    renumber,
+)
 from term_samples import random_terms
 
 
 @pytest.fixture(params=ARCHITECTURES)
 def arch(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(params=REGRESSED)
+def regressed(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
@@ -40,14 +52,15 @@ def network_input(sizes: tuple[int, ...], seed: int = 0) -> NetworkInput:
 def test_every_weight_learns(arch: str) -> None:
     model = make_model(arch, use_force_head=True).train()
     jump = model(make_batch((9,)))
-    (jump.dx.square().sum() + jump.dv.square().sum() + jump.force.square().sum()).backward()
+    parts = (jump.dx, jump.dv) if jump.force is None else (jump.dx, jump.dv, jump.force)
+    sum(part.square().sum() for part in parts).backward()
     unused = {n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()}
     # TorchMD-Net's last scalar outputs and last attention output are not read by vector heads.
     assert {n for n in unused if "network.body.attention_layers.2" not in n} <= set()
 
 
-def test_fresh_model_predicts_free_flight(arch: str) -> None:
-    config = ModelConfig(arch=arch, hidden_channels=16, num_layers=2, num_heads=2)
+def test_fresh_model_predicts_free_flight(regressed: str) -> None:
+    config = ModelConfig(arch=regressed, hidden_channels=16, num_layers=2, num_heads=2)
     torch.manual_seed(0)
     batch = make_batch((6,))
     assert not build_model(config, PHYSICS)(batch).dv.any()
@@ -104,12 +117,18 @@ def moving(inputs: NetworkInput, motion: str) -> tuple[torch.Tensor, torch.Tenso
     return (rigid[..., None] / mobility).expand(1, 9, 3, 8).contiguous(), mobility
 
 
+def atoms_seen(network: Propagator, inputs: NetworkInput) -> torch.Tensor:
+    """Features of the atoms."""
+    pairs = network.geometry(inputs.x, inputs.mask)
+    return network.invariants.atoms(inputs.species, inputs.terms, pairs)
+
+
 @pytest.mark.parametrize("motion", ["translation", "rotation"])
 def test_pair_operators_act_on_relative_motion(motion: str) -> None:
     """Rigid motion stretches no bond: no projected force; translation: no force at all."""
     network, inputs = make_model("propagator").network, network_input((9,))
     pairs = network.geometry(inputs.x, inputs.mask)
-    features = network.invariants.pairs(network.invariants.atoms(inputs, pairs), pairs)
+    features = network.invariants.pairs(atoms_seen(network, inputs), pairs)
     passage = network.passages[0]
     operators = passage.pair_head(pairs, features)
     operators = replace(operators, sources=torch.zeros_like(operators.sources))
@@ -125,7 +144,7 @@ def test_pair_operators_act_on_relative_motion(motion: str) -> None:
 def test_internal_operators_act_on_relative_motion(motion: str) -> None:
     """Rigid motion changes no internal coordinate; their sources make neither force nor torque."""
     network, inputs = make_model("propagator").network, network_input((9,))
-    nodes = network.invariants.atoms(inputs, network.geometry(inputs.x, inputs.mask))
+    nodes = atoms_seen(network, inputs)
     passage = network.passages[0]
     operators = passage.internal_head(nodes, internal_geometry(inputs.x, inputs.terms))
     quiet = replace(operators, sources=torch.zeros_like(operators.sources))
@@ -170,8 +189,8 @@ def side_by_side(first: TermBatch, second: TermBatch, n_atoms: int) -> TermBatch
     return TermBatch(*(torch.cat(pair, dim=1) for pair in pairs))
 
 
-def test_distant_atoms_do_not_feel_each_other(arch: str) -> None:
-    model = make_model(arch, cutoff_nm=0.5, tanh_head=False)
+def test_distant_atoms_do_not_feel_each_other(regressed: str) -> None:
+    model = make_model(regressed, cutoff_nm=0.5, tanh_head=False)
     near, far = network_input((5,), seed=1), network_input((5,), seed=2)
     joined = {
         name: torch.cat((getattr(near, name), getattr(far, name)), dim=1)
@@ -188,7 +207,7 @@ def test_predictor_adds_differences_to_double_precision_states(arch: str) -> Non
     model, batch = make_model(arch), make_batch((8,))
     numbers, masses = batch.species[0].numpy(), batch.masses[0].double().numpy()
     terms = random_terms(batch.x[0].double().numpy())
-    predictor = JumpPredictor(model, numbers, masses, terms)
+    predictor = make_predictor(model, numbers, masses, terms)
     rng = np.random.default_rng(0)
     x = batch.x.double().numpy() + 100.0  # far away, where float32 resolves 1e-5 nm
     v, f = rng.normal(size=(2, 1, 8, 3))
@@ -203,7 +222,7 @@ def test_predictor_adds_differences_to_double_precision_states(arch: str) -> Non
 def test_predictor_jumps_replicas_independently(arch: str) -> None:
     model, batch = make_model(arch), make_batch((8,))
     numbers, masses = batch.species[0].numpy(), batch.masses[0].double().numpy()
-    predictor = JumpPredictor(model, numbers, masses, random_terms(batch.x[0].double().numpy()))
+    predictor = make_predictor(model, numbers, masses, random_terms(batch.x[0].double().numpy()))
     rng = np.random.default_rng(0)
     x = batch.x.double().numpy() + rng.normal(0.0, 0.01, (3, 8, 3))
     v, f = rng.normal(size=(2, 3, 8, 3))
@@ -215,8 +234,7 @@ def test_predictor_jumps_replicas_independently(arch: str) -> None:
 
 
 def test_summary_counts_parameters(arch: str) -> None:
-    config = ModelConfig(arch=arch, hidden_channels=16, num_heads=2)
-    model = build_model(config, PHYSICS)
-    text = summarise(config)
+    model = make_model(arch)
+    text = summarise(model.config)
     assert f"{sum(p.numel() for p in model.parameters()):,} parameters" in text
-    assert arch in text
+    assert model.config.arch in text

@@ -31,7 +31,7 @@ class GuardConfig(Section):
         "thermostat not yet taken back, kJ/mol",
     )
     max_displacement_nm: Positive = Field(
-        0.2, description="largest displacement of an atom from free flight, nm"
+        0.3, description="largest displacement of an atom from free flight, nm"
     )
 
 
@@ -61,8 +61,24 @@ class HybridConfig(Section):
         description="who jumps: trained: paths.run's network; adapted: `kstep adapt`'s for each "
         "molecule; shipped: the one that comes with kstep; or a checkpoint file",
     )
-    corrector: Literal["velocity_verlet", "drift_kick_drift", "none"] = Field(
-        "drift_kick_drift", description="true-force calls per macro-step: 2, 1 and 1"
+    corrector: Literal["velocity_verlet", "drift_kick_drift", "none", "closing_kick"] = Field(
+        "drift_kick_drift",
+        description="true-force calls per macro-step: 2, 1, 1 and 1; closing_kick: of a splitting",
+    )
+    drifts_per_step: Count = Field(
+        1, description="drifts of a splitting, with kicks between, for each base step of its jump"
+    )
+    impulse: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="weight of the true force at the ends of a splitting's jump: 0: as in the step "
+        "of one drift; 1: as over the whole jump, the learned force correcting in between",
+    )
+    ensemble: Literal["nvt", "ghmc"] = Field(
+        "nvt",
+        description="how the run samples: nvt: thermostat; ghmc: every jump accepted or refused by "
+        "its true energy, exact for any weights (splitting only)",
     )
     temperature_K: Temperatures = Field(
         [300.0, 350.0],
@@ -81,7 +97,9 @@ class HybridConfig(Section):
     )
     save_interval_steps: Count = Field(50, description="base steps between saved frames, at least")
     energy_rescale: bool = Field(
-        True, description="in NVT: rescale velocities after a jump to the energy before it"
+        True,
+        description="in NVT: rescale velocities after a jump to the energy before it (never with "
+        "closing_kick, where it would break the structure)",
     )
     projection_iterations: int = Field(
         0, ge=0, description="minimiser iterations after the jump (each a true-force call)"
@@ -107,6 +125,11 @@ class HybridConfig(Section):
     @model_validator(mode="after")
     def _something_to_do(self) -> "HybridConfig":
         check_temperatures(self.temperatures)
+        if self.ensemble == "ghmc" and self.corrector != "closing_kick":
+            raise ValueError(
+                "ensemble ghmc is exact only for jumps that are reversible and keep volume: it "
+                "needs model.arch splitting, with corrector closing_kick"
+            )
         if self.length_ps == 0 and self.nve_windows == 0:
             raise ValueError("length_ps 0 and nve_windows 0 leave nothing to run")
         return self

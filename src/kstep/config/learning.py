@@ -26,8 +26,14 @@ class DatasetConfig(Section):
 class ModelConfig(Section):
     """The jump network."""
 
-    arch: Literal["torchmdnet_et", "propagator"] = Field(
-        "propagator", description="propagator: operator network; torchmdnet_et: TorchMD-Net's ET"
+    arch: Literal["propagator", "splitting", "torchmdnet_et"] = Field(
+        "propagator",
+        description="propagator: operator network; splitting: drifts and learned kicks, reversible "
+        "and volume-preserving by construction; torchmdnet_et: TorchMD-Net's ET",
+    )
+    kicks: Literal["conservative", "direct"] = Field(
+        "conservative",
+        description="learned kicks: gradient of an energy, or vectors of their own (splitting)",
     )
     hidden_channels: Count = Field(64, description="scalar features per atom")
     num_layers: Count = Field(8, description="operator layers, or attention layers")
@@ -75,7 +81,8 @@ class TrainConfig(Section):
     )
     landing: Landing = Field(
         "half_step",
-        description="where a jump ends: half_step for drift_kick_drift, step for the others",
+        description="where a jump ends: half_step for drift_kick_drift, closing_kick for "
+        "closing_kick, step for the others",
     )
     batch_size: Count = Field(8, description="windows per batch")
     grad_accum: Count = Field(1, description="batches per optimiser step")

@@ -24,6 +24,10 @@ class PathsConfig(Section):
     run: Path = Field(Path("runs/default"), description="folder of one trained model and its runs")
 
 
+_LANDINGS = {"drift_kick_drift": "half_step", "closing_kick": "closing_kick"}
+"""Where a jump must end for a corrector, if not on a step."""
+
+
 class Config(Section):
     """All sections together."""
 
@@ -54,9 +58,14 @@ class Config(Section):
             raise ValueError(
                 f"train.k_steps {self.train.k_steps} is not among dataset.k_steps: add it there"
             )
-        if (self.train.landing == "half_step") != (self.hybrid.corrector == "drift_kick_drift"):
+        landing = _LANDINGS.get(self.hybrid.corrector, "step")
+        if self.train.landing != landing:
             raise ValueError(
-                "train.landing must be half_step with hybrid.corrector drift_kick_drift, "
-                "and step with the others"
+                f"train.landing must be {landing} with hybrid.corrector {self.hybrid.corrector}"
+            )
+        if (self.model.arch == "splitting") != (landing == "closing_kick"):
+            raise ValueError(
+                "model.arch splitting goes with train.landing closing_kick and hybrid.corrector "
+                "closing_kick, and these with no other: take all three from configs/splitting"
             )
         return self

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 
 from kstep.evaluate.checks import (
     CLAIMS,
+    DYNAMICS,
+    ENERGY,
     ENSEMBLE,
     NEGATED,
     Measured,
@@ -28,8 +30,9 @@ from kstep.evaluate.words import length_in_words, span
 
 ACCEPTANCE_VERSION = 2
 
-OPTIONAL = (ENSEMBLE,)
-"""Claims that are not asked where nothing was measured for them."""
+OPTIONAL = (ENERGY, ENSEMBLE, DYNAMICS)
+"""Claims that are not asked where nothing was measured for them: at one temperature, or in
+generalised hybrid Monte Carlo, which is no dynamics."""
 
 
 def verdict(measured: Sequence[Measured]) -> Verdict:

@@ -55,14 +55,15 @@ def fault_of(error: ValidationError) -> str:
 def cost(config: EvalConfig, baseline: Side, candidate: Side, timing: Timing) -> CostMetrics:
     """Savings, wall-clock ratio and break-even cost of one hybrid run.
 
-    The record of the candidate holds the counts of macro-steps, force calls and rejected jumps,
-    and what a network made for this molecule cost; where it does not say, the network was
-    trained on the bursts beside the baseline.
+    The record of the candidate holds the counts of macro-steps, force calls, rejected jumps and
+    Metropolis tests, and what a network made for this molecule cost; where it does not say, the
+    network was trained on the bursts beside the baseline.
     """
     path, record = candidate.path, candidate.trajectory.record
     macro_steps, calls, rejected = (
         _count(path, record, key) for key in ("macro_steps", "force_calls", "rejected_jumps")
     )
+    refused = rejected + int(record.get("proposals", 0)) - int(record.get("acceptances", 0))
     if not macro_steps or not calls:
         raise ArtifactError(
             f"{path} holds no macro-step: lengthen hybrid.length_ps and run `kstep run` again."
@@ -89,7 +90,7 @@ def cost(config: EvalConfig, baseline: Side, candidate: Side, timing: Timing) ->
         wall_ratio=timing.baseline_s_per_ps / timing.s_per_ps,
         s_per_ps=Pair[float](baseline=timing.baseline_s_per_ps, candidate=timing.s_per_ps),
         parts={part: seconds for part, seconds in timing.wall_s.items() if part != "total"},
-        rejected_share=rejected / macro_steps,
+        rejected_share=refused / macro_steps,
         steps_per_macro=steps_per_macro,
         calls_per_macro=calls_per_macro,
         step_cost_s=step_cost,

@@ -54,17 +54,21 @@ def compare_energies(
     # Each end of a bond is off by up to √3/2 of the decimal that a file is rounded to.
     rounding = 3.0**0.5 * float(candidate.trajectory.record.get("rounding_nm", 0.0))
     allowed = max(config.max_constraint_error, rounding / wanted.min(initial=np.inf))
-    return pair, curves, _measured(config, pair, candidate, sizes, slopes, allowed)
+    off = Uncertain(pair.candidate.constraint_residual, 0.0, 1.0)
+    held = [Measured(MECHANICS, "largest error of a constrained bond", "", off, allowed)]
+    if not candidate.is_dynamics:
+        return pair, curves, held
+    return pair, curves, held + _conserved(config, pair, candidate, sizes, slopes)
 
 
-def _measured(
+def _conserved(
     config: EvalConfig,
     energy: Pair[EnergyMetrics],
     candidate: Side,
     sizes: list[Uncertain | None],
     slopes: tuple[Uncertain | None, Uncertain | None],
-    allowed: float,
 ) -> list[Measured]:
+    """What NVE windows must keep."""
     found = []
     label, unit = "typical size of the drift in NVE", "kJ/mol/ps per atom"
     simulated = sum((window.length_ps for window in energy.candidate.windows), 0.0)
@@ -77,9 +81,6 @@ def _measured(
     simulated = 0.0 if motion is None else motion.epot.size * motion.spacing
     label = "change of the total per change of the kinetic energy"
     found.append(Measured(ENERGY, label, "", slope, config.max_kinetic_slope, True, simulated))
-    residual = Uncertain(energy.candidate.constraint_residual, 0.0, 1.0)
-    label = "largest error of a constrained bond"
-    found.append(Measured(MECHANICS, label, "", residual, allowed))
     for name, what in (("linear_momentum", "linear"), ("angular_momentum", "angular")):
         windows = [getattr(window, name) for window in energy.candidate.windows]
         largest = Uncertain(max(windows), 0.0, 1.0) if windows else UNKNOWN

@@ -78,6 +78,15 @@ def score_methods(
     ]
 
 
+def limit_of_small_steps(files: Files, molecule: Molecule, temperature: float) -> Side | None:
+    """The control that stands for the limit of small steps at a temperature (K), if there is one.
+
+    Raises ArtifactError when a control's file is broken or of another preparation.
+    """
+    controls = _controls(files.controls, molecule, temperature)
+    return controls[0].side if controls else None
+
+
 def _score(
     config: EvalConfig,
     molecule: Molecule,

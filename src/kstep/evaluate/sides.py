@@ -81,6 +81,15 @@ class Side:
     discarded_ps: float
 
     @property
+    def is_dynamics(self) -> bool:
+        """Whether constant-temperature frames follow one another as motion does.
+
+        Not in generalised hybrid Monte Carlo, where every refused jump turns the velocities
+        round: it promises averages and nothing of the way from one frame to the next.
+        """
+        return self.trajectory.record.get("ensemble") != "ghmc"
+
+    @property
     def nve(self) -> list[np.ndarray]:
         """Frame indices of every NVE window."""
         return self.trajectory.segments(NVE, self.temperature)

@@ -13,8 +13,7 @@ import numpy as np
 from kstep.artifacts import Record, read_npz
 from kstep.errors import ArtifactError
 from kstep.hybrid.blocks import propagate, segments
-from kstep.hybrid.macrostep import MacroStep
-from kstep.hybrid.setup import HybridRun, thermostat_of
+from kstep.hybrid.setup import HybridRun, sampler_of
 from kstep.md.assembly import join_segments
 from kstep.trajectory import NVT, SCHEMA, SCHEMA_VERSION, trajectory_record
 
@@ -72,14 +71,14 @@ def _randomised_starts(run: HybridRun) -> Starts:
 
 def _hybrid_search(run: HybridRun, starts: Starts) -> Segments:
     basin = run.config.hybrid.basin
-    macro_step = MacroStep(run.jump, run.dynamics, run.config.hybrid, len(starts), "nvt")
+    macro_step, thermostat = sampler_of(run, len(starts), run.config.hybrid.temperatures[0], 13)
     state = macro_step.start(np.stack([x for x, _ in starts]), np.stack([v for _, v in starts]))
     save_every = max(1, round(basin.quench_every_ps / macro_step.duration))
     n_frames = max(1, math.floor(basin.length_ps / (save_every * macro_step.duration)))
     block = propagate(
         macro_step,
         state,
-        thermostat_of(run, macro_step, run.config.hybrid.temperatures[0], 13),
+        thermostat,
         n_frames * save_every,
         save_every,
         lambda _: None,

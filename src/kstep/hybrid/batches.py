@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from kstep.config import HybridConfig
-from kstep.hybrid.blocks import Block, load_block, propagate, save_block
+from kstep.hybrid.blocks import Block, Thermostat, load_block, propagate, save_block
 from kstep.hybrid.macrostep import Ensemble, MacroStep
-from kstep.hybrid.setup import HybridRun, thermostat_of
+from kstep.hybrid.setup import HybridRun, sampler_of
 from kstep.hybrid.starts import Start, equilibrium_states
 from kstep.hybrid.state import PhaseState
 from kstep.trajectory import NVE, NVE_RESCALED, NVT
@@ -25,7 +25,7 @@ class Batch:
 
     Attributes:
         label: name of the folder that its blocks lie in.
-        ensemble: of all members.
+        ensemble: of all members; nvt stands for `hybrid.ensemble`.
         temperature: of the thermostat, or of the ensemble the members start from, K.
         first: index of the first member among the starting states at this temperature.
         members: how many.
@@ -104,10 +104,10 @@ def propagate_batch(
 ) -> list[Block]:
     """All blocks of one batch; those already on disk are read, not run."""
     hybrid = run.config.hybrid
-    macro_step = MacroStep(run.jump, run.dynamics, hybrid, batch.members, batch.ensemble)
+    base_steps = MacroStep.base_steps_of(run.jump, hybrid)
     interval = 1 if batch.dense else hybrid.save_interval_steps
-    save_every = math.ceil(interval / macro_step.base_steps)
-    frame_ps = save_every * macro_step.duration
+    save_every = math.ceil(interval / base_steps)
+    frame_ps = save_every * base_steps * run.config.md.dt_ps
     n_frames = max(1, round(batch.length_ps / frame_ps))
     per_block = max(1, round(hybrid.checkpoint_every_ps / frame_ps))
     # Blocks made with another density or length hold other frames.
@@ -118,11 +118,8 @@ def propagate_batch(
         block = load_block(path, record)
         frames = min(per_block, n_frames - first)
         if block is None:
+            macro_step, thermostat = _steps_of(run, batch, index)
             state = blocks[-1].end if blocks else _begin(macro_step, starts.of(batch))
-            thermostat = None
-            if batch.ensemble == "nvt":
-                label = hybrid.temperatures.index(batch.temperature)
-                thermostat = thermostat_of(run, macro_step, batch.temperature, 2, label, index)
             block = propagate(
                 macro_step, state, thermostat, frames * save_every, save_every, run.report
             )
@@ -131,6 +128,15 @@ def propagate_batch(
             run.report(frames * frame_ps * batch.members)
         blocks.append(block)
     return blocks
+
+
+def _steps_of(run: HybridRun, batch: Batch, block: int) -> tuple[MacroStep, Thermostat | None]:
+    """What propagates one block of a batch."""
+    hybrid = run.config.hybrid
+    if batch.ensemble == "nvt":
+        label = hybrid.temperatures.index(batch.temperature)
+        return sampler_of(run, batch.members, batch.temperature, 2, label, block)
+    return MacroStep(run.jump, run.dynamics, hybrid, batch.members, batch.ensemble), None
 
 
 def _begin(macro_step: MacroStep, starts: Sequence[Start]) -> PhaseState:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -80,19 +80,14 @@ def propagate(
 
 def save_block(path: Path, block: Block, record: Record) -> None:
     """Write a block for a later restart."""
-    accounts = {
-        "macro_steps": block.accounts.macro_steps,
-        "rejected_jumps": block.accounts.rejected_jumps,
-        "fallback_calls": block.accounts.fallback_calls,
-        "seconds": block.accounts.seconds,
-        "wall": block.wall,
-    }
+    accounts = {**asdict(block.accounts), "wall": block.wall}
+    calls = accounts.pop("calls")
     write_npz(
         path,
         {
             **{name: getattr(block, name) for name in _FRAMES},
             **{f"end_{name}": getattr(block.end, name) for name in _END},
-            "total_calls": block.accounts.calls,
+            "total_calls": calls,
             "accounts": np.array(json.dumps(accounts)),
         },
         record,
@@ -141,6 +136,8 @@ def total_accounts(blocks: Sequence[Block]) -> tuple[Accounts, float]:
         total.macro_steps += block.accounts.macro_steps
         total.rejected_jumps += block.accounts.rejected_jumps
         total.fallback_calls += block.accounts.fallback_calls
+        total.proposals += block.accounts.proposals
+        total.acceptances += block.accounts.acceptances
         for part, seconds in block.accounts.seconds.items():
             total.seconds[part] = total.seconds.get(part, 0.0) + seconds
     return total, sum(block.wall for block in blocks)

@@ -4,6 +4,9 @@ Linear momentum, the straight path of the centre of mass and angular momentum ar
 exactly by the true dynamics (the implicit solvent is rotationally invariant), and so by a jump.
 """
 
+from dataclasses import dataclass, replace
+from typing import Protocol
+
 import numpy as np
 from jaxtyping import Float
 
@@ -11,6 +14,54 @@ from kstep.hybrid.state import PhaseState, Replicas
 from kstep.mechanics import angular_momentum, centre_of_mass, kinetic_energy, with_momenta
 
 Masses = Float[np.ndarray, " N"]
+
+
+class Conservation(Protocol):
+    """How a macro-step comes to conserve what it must."""
+
+    def of_landing(self, before: PhaseState, x: Replicas, v: Replicas) -> tuple[Replicas, Replicas]:
+        """(x, v) of a landing as the corrector shall find them."""
+
+    def of_end(self, before: PhaseState, after: PhaseState) -> PhaseState:
+        """The corrector's state as the macro-step shall end with it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """Put right around the corrector: for jumps that do not conserve by themselves.
+
+    Attributes:
+        masses: Da [N].
+        duration: of the jump, ps.
+    """
+
+    masses: Masses
+    duration: float
+
+    def of_landing(self, before: PhaseState, x: Replicas, v: Replicas) -> tuple[Replicas, Replicas]:
+        """The centre of mass back on its path, and the momenta as before."""
+        x = restore_path(before, x, self.masses, self.duration)
+        return x, restore_momenta(before, x, v, self.masses)
+
+    def of_end(self, before: PhaseState, after: PhaseState) -> PhaseState:
+        """The momenta as before."""
+        return replace(after, v=restore_momenta(before, after.x, after.v, self.masses))
+
+
+class Inherent:
+    """Left to the map: a splitting conserves momenta by construction.
+
+    Even a rotation that takes a rounding error out of the angular momentum would be one more
+    map, without the splitting's symmetry in time.
+    """
+
+    def of_landing(self, before: PhaseState, x: Replicas, v: Replicas) -> tuple[Replicas, Replicas]:
+        """The landing."""
+        return x, v
+
+    def of_end(self, before: PhaseState, after: PhaseState) -> PhaseState:
+        """The end."""
+        return after
 
 
 def restore_momenta(before: PhaseState, x: Replicas, v: Replicas, masses: Masses) -> Replicas:

@@ -7,7 +7,7 @@ import torch
 
 from kstep.config import Landing
 from kstep.hybrid.state import Replicas
-from kstep.model import JumpPredictor, load_jump, require_match
+from kstep.model import JumpPredictor, load_jump, make_predictor, require_match
 from kstep.molecule import Molecule
 
 
@@ -32,6 +32,7 @@ class LearnedJump:
     predictor: JumpPredictor
     k_steps: int
     landing: Landing
+    closing_ps: float
 
     def __call__(self, x: Replicas, v: Replicas, forces: Replicas) -> tuple[Replicas, Replicas]:
         """One network call for all replicas."""
@@ -39,9 +40,18 @@ class LearnedJump:
 
 
 def load_learned_jump(
-    checkpoint: Path, molecule: Molecule, k_steps: int, dt_ps: float, landing: Landing
+    checkpoint: Path,
+    molecule: Molecule,
+    k_steps: int,
+    dt_ps: float,
+    landing: Landing,
+    drifts_per_step: int = 1,
+    impulse: float = 0.0,
 ) -> LearnedJump:
     """Load a checkpoint for one molecule.
+
+    A splitting is composed as asked for (`SplittingJump.composed`): any number of base steps,
+    drifts and impulse suit its learned force. Other jumps leave no such choice.
 
     Sets torch to one thread: for one small molecule a second thread costs more than it gives.
 
@@ -49,9 +59,9 @@ def load_learned_jump(
     step, landing, set of elements or masses, or on another preparation of this molecule.
     """
     torch.set_num_threads(1)
-    loaded = load_jump(checkpoint)
+    model = load_jump(checkpoint).model.composed(k_steps, drifts_per_step, impulse)
     require_match(
-        loaded.physics,
+        model.physics,
         str(checkpoint),
         k_steps=k_steps,
         dt_ps=dt_ps,
@@ -61,5 +71,6 @@ def load_learned_jump(
         fingerprint=molecule.fingerprint,
         molecule=molecule.name,
     )
-    predictor = JumpPredictor(loaded.model, molecule.numbers, molecule.masses, molecule.terms)
-    return LearnedJump(predictor, loaded.physics.k_steps, loaded.physics.landing)
+    predictor = make_predictor(model, molecule.numbers, molecule.masses, molecule.terms)
+    physics = model.physics
+    return LearnedJump(predictor, physics.k_steps, physics.landing, physics.closing_ps)

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from kstep.config import HybridConfig
-from kstep.errors import ArtifactError
-from kstep.hybrid.conservation import rescale_to_energy, restore_momenta, restore_path
-from kstep.hybrid.correctors import CORRECTORS, descend
+from kstep.errors import ArtifactError, ConfigError
+from kstep.hybrid.conservation import Conservation, Inherent, Restored, rescale_to_energy
+from kstep.hybrid.correctors import CORRECTORS, Landed, descend
 from kstep.hybrid.guard import energy_is_kept, landing_is_sane
 from kstep.hybrid.state import Jump, PhaseState, Replicas
 from kstep.md.dynamics import TrueDynamics, TrueState
@@ -29,6 +29,8 @@ class Accounts:
         macro_steps: of all replicas together.
         rejected_jumps: macro-steps that the guard gave to true MD.
         fallback_calls: true-force calls of those.
+        proposals: macro-steps that were put to a Metropolis test.
+        acceptances: those that passed.
         calls: true-force calls of every replica [R].
         seconds: wall time by part.
     """
@@ -37,7 +39,14 @@ class Accounts:
     macro_steps: int = 0
     rejected_jumps: int = 0
     fallback_calls: int = 0
+    proposals: int = 0
+    acceptances: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def acceptance(self) -> float | None:
+        """Share of the proposals that were accepted; None without any."""
+        return self.acceptances / self.proposals if self.proposals else None
 
     @contextmanager
     def timing(self, part: str) -> Iterator[None]:
@@ -82,23 +91,26 @@ class MacroStep:
     ) -> None:
         """The ensemble decides whether velocities are rescaled; a thermostat is the caller's.
 
-        Raises ArtifactError when the jump does not land where the corrector takes over.
+        In NVT they are not where jump and corrector are a splitting, whose structure that breaks.
+
+        Raises ArtifactError when the jump does not land where the corrector takes over, and
+        ConfigError for a minimiser in a splitting.
         """
-        self._corrector = CORRECTORS[config.corrector]
-        if jump.landing != self._corrector.landing:
-            raise ArtifactError(
-                f"the jump lands on the {jump.landing} but hybrid.corrector {config.corrector} "
-                f"needs {self._corrector.landing}: train with train.landing="
-                f"{self._corrector.landing} or choose another corrector."
-            )
+        self._corrector = corrector = CORRECTORS[config.corrector]
+        _require_fit(jump, config)
         self._jump = jump
         self._dynamics = dynamics
         self._config = config
         self._masses = dynamics.masses
-        rescaled = {"nvt": config.energy_rescale, "nve": False, "nve_rescaled": True}
-        self._rescale = rescaled[ensemble]
+        in_nvt = config.energy_rescale and not corrector.closes_a_splitting
+        self._rescale = {"nvt": in_nvt, "nve": False, "nve_rescaled": True}[ensemble]
         steps_in_jump = jump.k_steps + (0.5 if jump.landing == "half_step" else 0.0)
         self._jump_duration = steps_in_jump * dynamics.dt_ps
+        self._conservation: Conservation = (
+            Inherent()
+            if corrector.closes_a_splitting
+            else Restored(dynamics.masses, self._jump_duration)
+        )
         self.base_steps = self.base_steps_of(jump, config)
         self.duration = self.base_steps * dynamics.dt_ps
         self.accounts = Accounts(calls=np.zeros(n_replicas, dtype=np.int64))
@@ -128,8 +140,7 @@ class MacroStep:
             # A jump that is not sane goes no further; what follows must see finite numbers.
             x = np.where(sane[:, None, None], x, free_flight)
             v = np.where(sane[:, None, None], v, state.v)
-            x = restore_path(state, x, self._masses, self._jump_duration)
-            v = restore_momenta(state, x, v, self._masses)
+            x, v = self._conservation.of_landing(state, x, v)
         with accounts.timing("corrector"):
             rows = [
                 self._correct(replica, x[replica], v[replica])
@@ -139,8 +150,7 @@ class MacroStep:
             ]
             corrected = _stack(rows, state.debt)
         with accounts.timing("conservation"):
-            v = restore_momenta(state, corrected.x, corrected.v, self._masses)
-            corrected = replace(corrected, v=v)
+            corrected = self._conservation.of_end(state, corrected)
             error = corrected.etot(self._masses) - state.etot(self._masses)
             accepted = sane & energy_is_kept(config.guard, error, state.debt + error)
         return Attempt(corrected, error, accepted)
@@ -173,7 +183,7 @@ class MacroStep:
     def _correct(self, replica: int, x: np.ndarray, v: np.ndarray) -> TrueState:
         with self._counted(replica):
             x = descend(self._dynamics, x, self._config.projection_iterations)
-            return self._corrector.apply(self._dynamics, x, v)
+            return self._corrector.apply(self._dynamics, Landed(x, v, self._jump.closing_ps))
 
     def _fall_back(self, replica: int, state: TrueState) -> TrueState:
         self.accounts.rejected_jumps += 1
@@ -188,6 +198,21 @@ class MacroStep:
         before = self._dynamics.calls
         yield
         self.accounts.calls[replica] += self._dynamics.calls - before
+
+
+def _require_fit(jump: Jump, config: HybridConfig) -> None:
+    corrector = CORRECTORS[config.corrector]
+    if jump.landing != corrector.landing:
+        raise ArtifactError(
+            f"the jump lands on the {jump.landing} but hybrid.corrector {config.corrector} "
+            f"needs {corrector.landing}: train with train.landing={corrector.landing} or choose "
+            "another corrector."
+        )
+    if corrector.closes_a_splitting and config.projection_iterations:
+        raise ConfigError(
+            "hybrid.projection_iterations must be 0 with hybrid.corrector closing_kick: a "
+            "minimiser after the jump would break its reversibility."
+        )
 
 
 def _row(state: PhaseState, replica: int) -> TrueState:

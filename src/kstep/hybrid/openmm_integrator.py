@@ -7,6 +7,7 @@ import openmm
 from openmm import unit
 
 from kstep.config import HybridConfig
+from kstep.errors import ConfigError
 from kstep.hybrid.macrostep import Accounts, Ensemble, MacroStep
 from kstep.hybrid.state import Jump, PhaseState
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
@@ -44,13 +45,21 @@ class KStepIntegrator(openmm.CustomIntegrator):
             temperature: of the thermostat, K; None for NVE.
             config: corrector, guard, friction and rescaling; defaults otherwise.
             seed: of the thermostat's noise.
+
+        Raises ConfigError for ensemble ghmc, which `kstep run` alone has.
         """
+        config = config or HybridConfig()
+        if config.ensemble == "ghmc":
+            raise ConfigError(
+                "a KStepIntegrator has no Metropolis test: use `kstep run` for hybrid.ensemble "
+                "ghmc, or set it to nvt."
+            )
         super().__init__(dt_ps)
         add_recording_velocity_verlet(self)
         self._jump = jump
         self._dt_ps = dt_ps
         self._temperature = temperature
-        self._config = config or HybridConfig()
+        self._config = config
         self._rng = np.random.default_rng(seed)
         self._context: openmm.Context | None = None
         self._state: PhaseState | None = None

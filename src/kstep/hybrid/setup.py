@@ -11,6 +11,7 @@ from kstep.artifacts import Record, hash_config, hash_file
 from kstep.config import Config, HybridConfig, MotionConfig
 from kstep.hybrid.blocks import BLOCK_SCHEMA
 from kstep.hybrid.correctors import CORRECTORS
+from kstep.hybrid.ghmc import GhmcStep
 from kstep.hybrid.learned import Network, load_learned_jump
 from kstep.hybrid.macrostep import MacroStep
 from kstep.hybrid.state import Jump
@@ -86,7 +87,13 @@ def prepare(config: Config, molecule: Molecule, network: Network, report: Report
     context = make_context(system, recording_velocity_verlet(md.dt_ps), platform)
     corrector = CORRECTORS[config.hybrid.corrector]
     jump = load_learned_jump(
-        network.checkpoint, molecule, config.train.k_steps, md.dt_ps, corrector.landing
+        network.checkpoint,
+        molecule,
+        config.train.k_steps,
+        md.dt_ps,
+        corrector.landing,
+        config.hybrid.drifts_per_step,
+        config.hybrid.impulse,
     )
     record = {
         "schema": BLOCK_SCHEMA,
@@ -100,6 +107,7 @@ def prepare(config: Config, molecule: Molecule, network: Network, report: Report
         "k_steps": jump.k_steps,
         "landing": jump.landing,
         "corrector": config.hybrid.corrector,
+        "ensemble": config.hybrid.ensemble,
         "dt_ps": md.dt_ps,
         "nonbonded_cutoff_nm": md.nonbonded_cutoff_nm,
         "platform": platform,
@@ -126,14 +134,21 @@ def prepare(config: Config, molecule: Molecule, network: Network, report: Report
     )
 
 
-def thermostat_of(
-    run: HybridRun, macro_step: MacroStep, temperature: float, *label: int
-) -> OrnsteinUhlenbeck:
-    """The thermostat of one macro-step at `temperature` (K), with noise of its own for a label."""
-    return OrnsteinUhlenbeck(
-        run.dynamics,
-        temperature,
-        run.config.hybrid.friction_per_ps,
-        macro_step.duration,
-        np.random.default_rng(run.seed(*label)),
+def sampler_of(
+    run: HybridRun, members: int, temperature: float, *label: int
+) -> tuple[MacroStep, OrnsteinUhlenbeck]:
+    """The steps that sample in the run's ensemble at `temperature` (K), in turns.
+
+    Their random numbers are one stream, of its own for a label.
+    """
+    hybrid, dynamics = run.config.hybrid, run.dynamics
+    rng = np.random.default_rng(run.seed(*label))
+    macro_step = (
+        GhmcStep(run.jump, dynamics, hybrid, members, temperature, rng)
+        if hybrid.ensemble == "ghmc"
+        else MacroStep(run.jump, dynamics, hybrid, members, "nvt")
     )
+    thermostat = OrnsteinUhlenbeck(
+        dynamics, temperature, hybrid.friction_per_ps, macro_step.duration, rng
+    )
+    return macro_step, thermostat

@@ -18,7 +18,9 @@ class Jump(Protocol):
 
     With landing `step` it returns the state at t + k·dt. With landing `half_step` it returns
     what velocity Verlet holds half a step later: the velocity over the step after t + k·dt and
-    the point half-way along that step (see `correctors.drift_kick_drift`).
+    the point half-way along that step (see `correctors.drift_kick_drift`). With landing
+    `closing_kick` it returns the state at t + k·dt, constraints satisfied, but for the kick by
+    the true force that closes it (see `correctors.closing_kick`).
     """
 
     @property
@@ -28,6 +30,10 @@ class Jump(Protocol):
     @property
     def landing(self) -> Landing:
         """Where the jump ends."""
+
+    @property
+    def closing_ps(self) -> float:
+        """Weight of the true force in the kick that closes the jump, ps; 0 where none does."""
 
     def __call__(self, x: Replicas, v: Replicas, forces: Replicas) -> tuple[Replicas, Replicas]:
         """(x, v) after the jump from states with known true forces; nm, nm/ps, kJ/mol/nm."""

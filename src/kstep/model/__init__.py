@@ -10,9 +10,11 @@ with vector inputs · `build`: configuration → model · `checkpoint`: one self
 from kstep.model.batch import JumpBatch, JumpPrediction
 from kstep.model.build import build_model
 from kstep.model.checkpoint import LoadedJump, load_jump, save_jump
-from kstep.model.jump import JumpModel
+from kstep.model.constraints import RigidBonds, rigid_bonds
+from kstep.model.jump import JumpModel, RegressedJump
 from kstep.model.physics import JumpPhysics, Scales, require_match
-from kstep.model.predictor import JumpPredictor
+from kstep.model.predictor import JumpPredictor, make_predictor
+from kstep.model.splitting import SplittingJump, closing_weight
 from kstep.model.summary import summarise
 from kstep.model.terms import TermBatch, batch_terms
 
@@ -23,12 +25,18 @@ __all__ = [
     "JumpPrediction",
     "JumpPredictor",
     "LoadedJump",
+    "RegressedJump",
+    "RigidBonds",
     "Scales",
+    "SplittingJump",
     "TermBatch",
     "batch_terms",
     "build_model",
+    "closing_weight",
     "load_jump",
+    "make_predictor",
     "require_match",
+    "rigid_bonds",
     "save_jump",
     "summarise",
 ]

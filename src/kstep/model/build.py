@@ -4,9 +4,10 @@ from torch import nn
 
 from kstep.config import ModelConfig
 from kstep.errors import ConfigError
-from kstep.model.jump import JumpModel
+from kstep.model.jump import JumpModel, RegressedJump
 from kstep.model.physics import JumpPhysics
 from kstep.model.propagator import Propagator
+from kstep.model.splitting import SplittingJump
 
 
 def build_model(
@@ -21,10 +22,12 @@ def build_model(
 
     Raises ConfigError when hidden_channels is not a multiple of num_heads (torchmdnet_et).
     """
+    if config.arch == "splitting":
+        return SplittingJump(config, physics)
     outputs = 3 if config.use_force_head else 2
     if config.arch == "propagator":
-        return JumpModel(config, physics, Propagator(config, outputs))
-    return JumpModel(config, physics, _transformer(config, outputs, recompute_activations))
+        return RegressedJump(config, physics, Propagator(config, outputs))
+    return RegressedJump(config, physics, _transformer(config, outputs, recompute_activations))
 
 
 def _transformer(config: ModelConfig, outputs: int, recompute_activations: bool) -> nn.Module:

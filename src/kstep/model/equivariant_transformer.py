@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from kstep.config import ModelConfig
-from kstep.model.jump import MAX_ATOMIC_NUMBER, NetworkInput
+from kstep.model.chemistry import MAX_ATOMIC_NUMBER
+from kstep.model.jump import NetworkInput
 from kstep.units import ANGSTROM_PER_NM
 
 warp.config.log_level = warp.LOG_ERROR  # it greets on standard output when first imported

@@ -1,4 +1,4 @@
-"""The jump around the network: everything both architectures share.
+"""The jump around a network that returns it: everything the two regressing architectures share.
 
 The network sees a molecule at rest at the origin, with velocities and forces in units of order
 one, and returns vectors of order one. This module gives them their units, adds free flight,
@@ -18,10 +18,9 @@ from torch import Tensor, nn
 
 from kstep.config import ModelConfig
 from kstep.model.batch import JumpBatch, JumpPrediction
+from kstep.model.chemistry import MAX_ATOMIC_NUMBER
 from kstep.model.physics import JumpPhysics
 from kstep.model.terms import TermBatch
-
-MAX_ATOMIC_NUMBER = 118
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +49,29 @@ class NetworkInput:
 
 
 class JumpModel(nn.Module):
-    """Maps (x, v, F) at t to the jump (Δx, Δv); equivariant under E(3) and boosts.
+    """Maps (x, v, F) at t to the jump (Δx, Δv); equivariant under E(3).
+
+    Attributes:
+        config: architecture and heads.
+        physics: stride, landing, scales and caps.
+    """
+
+    def __init__(self, config: ModelConfig, physics: JumpPhysics) -> None:
+        super().__init__()
+        self.config = config
+        self.physics = physics
+
+    def forward(self, batch: JumpBatch) -> JumpPrediction:
+        """Predict the jump of every state of the batch."""
+        raise NotImplementedError
+
+    def composed(self, k_steps: int, drifts_per_step: int, impulse: float) -> "JumpModel":
+        """The jump as a run wants it, where it leaves a choice; as it is where it does not."""
+        return self
+
+
+class RegressedJump(JumpModel):
+    """A jump that a network returns as it is; equivariant under boosts too.
 
     Args:
         config: architecture and heads.
@@ -60,9 +81,7 @@ class JumpModel(nn.Module):
     """
 
     def __init__(self, config: ModelConfig, physics: JumpPhysics, network: nn.Module) -> None:
-        super().__init__()
-        self.config = config
-        self.physics = physics
+        super().__init__(config, physics)
         self.network: Callable[[NetworkInput], Tensor] = network
         caps = torch.full((MAX_ATOMIC_NUMBER + 1,), max(physics.caps_nm.values()))
         for number, cap in physics.caps_nm.items():

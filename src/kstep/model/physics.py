@@ -42,7 +42,9 @@ class JumpPhysics(BaseModel):
         k_steps: base steps per jump.
         dt_ps: base step, ps.
         landing: `step` lands on (x, v) at t + k·dt; `half_step` on the leapfrog state half a
-            base step later.
+            base step later; `closing_kick` at t + k·dt but for the last kick.
+        closing_ps: weight of the true force in the kicks that open and close the jump, ps; 0
+            for the other landings.
         scales: units of the network's inputs and outputs.
         caps_nm: atomic number → largest |Δx| relative to the centre of mass, nm; its keys are
             the elements the model knows.
@@ -58,6 +60,7 @@ class JumpPhysics(BaseModel):
     k_steps: int
     dt_ps: float
     landing: Landing
+    closing_ps: float = 0.0
     scales: Scales
     caps_nm: dict[int, float]
     masses_Da: dict[int, tuple[float, ...]]

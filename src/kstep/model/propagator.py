@@ -9,14 +9,16 @@ layers before.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from kstep.config import ModelConfig
+from kstep.model.chemistry import MAX_ATOMIC_NUMBER, typical
 from kstep.model.internal import internal_geometry
-from kstep.model.jump import MAX_ATOMIC_NUMBER, NetworkInput, bend
+from kstep.model.jump import NetworkInput, bend
 from kstep.model.operators import InternalHead, InternalLayer, PairHead, PairLayer
 from kstep.model.pairs import PairGeometry, Pairs
+from kstep.model.terms import TermBatch
 
 ROUNDS = 2
 """Rounds of invariant message passing."""
@@ -52,12 +54,12 @@ class Invariants(nn.Module):
         self.radial = nn.Linear(rbf_size, hidden, bias=False)
         self.norm = nn.RMSNorm(hidden)
 
-    def atoms(self, inputs: NetworkInput, pairs: Pairs) -> Float[Tensor, "B N H"]:
+    def atoms(
+        self, species: Int[Tensor, "B N"], terms: TermBatch, pairs: Pairs
+    ) -> Float[Tensor, "B N H"]:
         """What every atom is, in its surroundings."""
-        charge, sigma, epsilon = inputs.terms.nonbonded.unbind(-1)
-        kind = torch.stack((2.0 * charge, (sigma - 0.3) / 0.05, epsilon), dim=-1)
-        nodes: Tensor = self.embedding(inputs.species) + self.nonbonded(kind)
-        nodes = nodes * inputs.mask[..., None]
+        nodes: Tensor = self.embedding(species) + self.nonbonded(typical(terms.nonbonded))
+        nodes = nodes * (species > 0)[..., None]
         n_batch, n_atoms, hidden = nodes.shape
         for filters, update in zip(self.filters, self.updates, strict=True):
             weights = filters(pairs.basis).transpose(2, 3).reshape(n_batch, -1, n_atoms)
@@ -154,7 +156,7 @@ class Propagator(nn.Module):
         limit = torch.full_like(inputs.residual_unit, WAYPOINT_NM)
         x = inputs.x
         pairs = self.geometry(x, inputs.mask)
-        nodes = self.invariants.atoms(inputs, pairs)
+        nodes = self.invariants.atoms(inputs.species, inputs.terms, pairs)
         vec = self.lift(inputs.vectors) * (1.0 + self.emphasis(nodes))[:, :, None, :]
         for number, passage in enumerate(self.passages):
             if number > 0:

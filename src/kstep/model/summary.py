@@ -37,10 +37,12 @@ def summarise_model(model: JumpModel) -> str:
     outputs = "Δx, Δv and F" if config.use_force_head else "Δx and Δv"
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>11}" for a, b, c in rows]
+    inside = f"cutoff {config.cutoff_nm:g} nm, {config.num_layers} layers"
+    if config.arch == "splitting":
+        inside = f"{config.kicks} kicks"
     return "\n".join(
         [
-            f"{config.arch}: (species, masses, x, v, F) → {outputs}; "
-            f"cutoff {config.cutoff_nm:g} nm, {config.num_layers} layers",
+            f"{config.arch}: (species, masses, x, v, F) → {outputs}; {inside}",
             "",
             *lines,
             "",

@@ -50,11 +50,15 @@ class TermBatch:
             **{n: getattr(self, n).to(device, non_blocking=non_blocking) for n in TERM_ARRAYS}
         )
 
+    def to_dtype(self, dtype: torch.dtype) -> "TermBatch":
+        """The same terms with constants of another floating-point type."""
+        arrays = {name: getattr(self, name) for name in TERM_ARRAYS}
+        return type(self)(**{n: a.to(dtype) if a.is_floating_point() else a
+                             for n, a in arrays.items()})  # fmt: skip
 
-def batch_terms(arrays: Mapping[str, np.ndarray]) -> TermBatch:
+
+def batch_terms(arrays: Mapping[str, np.ndarray], dtype: torch.dtype = torch.float32) -> TermBatch:
     """Tensors of what `kstep.force_field.pad_terms` makes of some molecules' terms."""
-    return TermBatch(**{name: torch.from_numpy(_narrow(arrays[name])) for name in TERM_ARRAYS})
-
-
-def _narrow(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
+    tensors = {name: torch.from_numpy(np.asarray(arrays[name])) for name in TERM_ARRAYS}
+    return TermBatch(**{name: tensor.to(dtype if tensor.is_floating_point() else torch.int64)
+                        for name, tensor in tensors.items()})  # fmt: skip

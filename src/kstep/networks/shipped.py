@@ -19,14 +19,19 @@ FAMILIAR = 0.5
 
 
 def shipped_checkpoint(config: Config) -> Path:
-    """The shipped network for `train.k_steps`.
+    """The shipped network for `model.arch` and `train.k_steps`; a splitting is for all strides.
 
     Raises ArtifactError where there is none.
     """
-    k_steps = config.train.k_steps
-    path = WEIGHTS / f"propagator_k{k_steps}.ckpt"
+    arch, k_steps = config.model.arch, config.train.k_steps
+    path = WEIGHTS / ("splitting.ckpt" if arch == "splitting" else f"{arch}_k{k_steps}.ckpt")
     if not path.exists():
-        there = sorted(int(p.stem.rpartition("_k")[2]) for p in WEIGHTS.glob("*.ckpt"))
+        there = sorted(int(p.stem.rpartition("_k")[2]) for p in WEIGHTS.glob(f"{arch}_k*.ckpt"))
+        if not there:
+            raise ArtifactError(
+                f"no network of model.arch={arch} is shipped: choose another, or train one and set "
+                "hybrid.network=trained."
+            )
         raise ArtifactError(
             f"no network is shipped for k = {k_steps}: set train.k_steps to "
             f"{' or '.join(map(str, there))}, or train one and set hybrid.network=trained."
@@ -40,7 +45,10 @@ def check_molecules(config: Config, molecules: Sequence[Molecule], checkpoint: P
     Raises ArtifactError when one has elements or masses the network has not seen, or when the
     network was trained for other steps.
     """
-    physics = load_jump(checkpoint).physics
+    hybrid = config.hybrid
+    model = load_jump(checkpoint).model
+    composition = (config.train.k_steps, hybrid.drifts_per_step, hybrid.impulse)
+    physics = model.composed(*composition).physics
     for molecule in molecules:
         _check_molecule(config, molecule, physics, checkpoint.stem)
 

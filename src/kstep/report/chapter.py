@@ -29,6 +29,16 @@ from kstep.report.viewer import View, view_of
 
 Images = Mapping[str, bytes]
 
+NOT_MOTION = (
+    "motion (GHMC: refused jumps turn the velocities round, so its rates and memory are those of "
+    "a sampler and not comparable with dynamics; its NVE windows are shown, not judged)"
+)
+
+OF_A_STEP = (
+    "the exact distribution (no controls: GHMC samples it, but was held against the baseline, "
+    "whose base step widens stiff bonds)"
+)
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -116,6 +126,11 @@ def _subtitle(molecule: MoleculeMetrics) -> str:
     parts = [f"{named}{molecule.n_atoms} atoms"]
     if molecule.k_steps is not None:
         parts.append(f"k = {molecule.k_steps}, corrector {molecule.corrector}")
+    if molecule.acceptance is not None:
+        parts.append(
+            f"GHMC, {molecule.acceptance:.1%} of the jumps accepted, judged against "
+            f"{molecule.judged_against}"
+        )
     parts.append(f"base step {molecule.dt_ps * 1e3:g} fs")
     scored = [
         f"{name}: {side.replicas} run{'s' if side.replicas > 1 else ''}, {side.nvt_ps / 1e3:g} ns "
@@ -148,7 +163,8 @@ def _sections(molecule: MoleculeMetrics, images: Images) -> Iterator[Section]:
         "Structure", drawn("coordinates", "rdf", "fes", "surface"), [structure_table(molecule)]
     )
     if dynamics := _dynamics_tables(molecule):
-        yield Section("Dynamics", drawn("spectrum", "memory"), dynamics)
+        title = "Dynamics" if molecule.acceptance is None else "Dynamics (not comparable)"
+        yield Section(title, drawn("spectrum", "memory"), dynamics)
     if molecule.map is not None:
         yield Section("The macro-step as a map", drawn("guard"), [map_table(molecule.map)])
     yield from _cost_sections(molecule, images)
@@ -191,6 +207,10 @@ def _absent(molecule: MoleculeMetrics) -> Iterator[str]:
         "basin": "time to basin (no basin files)",
     }
     yield from (text for field, text in reasons.items() if getattr(molecule, field) is None)
+    if molecule.acceptance is not None:
+        yield NOT_MOTION
+        if not molecule.methods:
+            yield OF_A_STEP
     if not molecule.dynamics.peaks:
         yield "the spectrum (no densely saved windows)"
     if not molecule.methods:

@@ -13,7 +13,7 @@ from kstep.config import Config
 from kstep.dataset import KINDS, PARTS, Dataset, load_dataset, load_split, windows_of
 from kstep.environments import environments
 from kstep.errors import ArtifactError
-from kstep.model import JumpPhysics, Scales
+from kstep.model import JumpPhysics, Scales, closing_weight
 from kstep.train.objective import measure_caps, measure_scales
 from kstep.train.windows import JumpWindows, jump_windows
 
@@ -60,7 +60,7 @@ def read_data(config: Config, path: Path, splits: Path) -> TrainingData:
                 f"{splits / name}.json holds no window: make more bursts (md.burst.count) or "
                 "keep a larger share (dataset.val_segments)."
             )
-    windows = jump_windows(dataset, config.train.landing, dataset.dt_ps)
+    windows = jump_windows(dataset, config.train.landing, _closing_ps(config, dataset))
     return TrainingData(dataset, windows, parts["train"]["seen"], parts["val"], parts["test"])
 
 
@@ -74,6 +74,7 @@ def measure_physics(config: Config, data: TrainingData) -> JumpPhysics:
         k_steps=dataset.k_steps,
         dt_ps=dataset.dt_ps,
         landing=config.train.landing,
+        closing_ps=_closing_ps(config, dataset),
         scales=Scales(velocity=1.0, force=1.0, position_residual=1.0, velocity_residual=1.0),
         caps_nm=measure_caps(windows, data.train, config.model),
         masses_Da=_masses(dataset.atom_types[rows], dataset.masses[rows]),
@@ -83,6 +84,12 @@ def measure_physics(config: Config, data: TrainingData) -> JumpPhysics:
     )
     scales = measure_scales(windows, data.train, unscaled.duration, config.model.predict_delta)
     return unscaled.model_copy(update={"scales": scales})
+
+
+def _closing_ps(config: Config, dataset: Dataset) -> float:
+    if config.model.arch != "splitting":
+        return 0.0
+    return closing_weight(dataset.k_steps, dataset.dt_ps)
 
 
 def environments_of(dataset: Dataset, row: int) -> list[str]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kstep.config import TrainConfig
 from kstep.model import JumpModel
-from kstep.train.objective import jump_loss
+from kstep.train.objective import training_loss
 from kstep.train.optimiser import make_optimiser
 from kstep.train.windows import WindowBatch
 
@@ -88,7 +88,7 @@ class JumpTraining(pl.LightningModule):
 
     def training_step(self, batch: WindowBatch, index: int) -> Mapping[str, Tensor]:
         """The loss of one batch."""
-        loss = jump_loss(self.model(batch.start), batch, self.model.physics, self.settings)
+        loss = training_loss(self.model, batch, self.settings)
         return {"loss": loss.total, **loss.terms()}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

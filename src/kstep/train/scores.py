@@ -91,7 +91,7 @@ def rollout_rmsd(model: JumpModel, dataset: Dataset, chosen: Int[Tensor, " W"]) 
     Every jump starts from where the one before ended, with the true forces stored for that
     time: what the corrector will do, without running it. A jump that lands on the half step is
     taken back to the full step with the true half kick, v = v̂ − (v_half − v) and
-    x = x̂ − dt/2 v̂, so that an exact jump chains exactly.
+    x = x̂ − dt/2 v̂, so that an exact jump chains exactly; one that lacks its closing kick gets it.
     """
     device = next(model.parameters()).device
     physics, terms = model.physics, batch_terms(dataset.terms)
@@ -112,6 +112,8 @@ def rollout_rmsd(model: JumpModel, dataset: Dataset, chosen: Int[Tensor, " W"]) 
                 if physics.landing == "half_step":
                     x = x - 0.5 * physics.dt_ps * v
                     v = v - (true_half - true_v)
+                elif physics.landing == "closing_kick":
+                    v = v + physics.closing_ps * f / masses.clamp_min(1e-6)[..., None]
                 squares[jump] += float((x - true_x).double().square().sum())
         atoms += int((species > 0).sum())
     return [] if atoms == 0 else np.sqrt(squares / atoms).tolist()

@@ -11,7 +11,7 @@ from torch import Tensor
 from kstep.config import Landing
 from kstep.dataset import Dataset
 from kstep.model import JumpBatch, TermBatch, batch_terms
-from kstep.train.reversal import reversed_half_velocity
+from kstep.train.landings import landings
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,19 +94,15 @@ class JumpWindows:
                 yield row, self.batch(own[start : start + size])
 
 
-def jump_windows(dataset: Dataset, landing: Landing, dt: float) -> JumpWindows:
+def jump_windows(dataset: Dataset, landing: Landing, closing_ps: float = 0.0) -> JumpWindows:
     """Starts and targets of every window of `dataset`, for one landing.
 
     Args:
         dataset: windows with states at both ends.
         landing: where the jump ends.
-        dt: base step, ps.
+        closing_ps: weight of the true force in the closing kick, ps.
     """
-    ends = {
-        "step": (_step_landing, _reversed_step_landing),
-        "half_step": (_half_step_landing, _reversed_half_step_landing),
-    }[landing]
-    forwards, backwards = (end(dataset, dt) for end in ends)
+    forwards, backwards = landings(dataset, landing, closing_ps)
     x = np.stack((dataset.x_t, dataset.x_tk))
     v = np.stack((dataset.v_t, -dataset.v_tk))
     landed = [np.stack(pair) for pair in zip(forwards, backwards, strict=True)]
@@ -125,31 +121,3 @@ def jump_windows(dataset: Dataset, landing: Landing, dt: float) -> JumpWindows:
         terms=batch_terms(dataset.terms),
         **{name: torch.from_numpy(a.astype(np.float32)) for name, a in arrays.items()},
     )
-
-
-State = tuple[Float[np.ndarray, "W N 3"], Float[np.ndarray, "W N 3"]]
-
-
-def _step_landing(dataset: Dataset, dt: float) -> State:
-    return dataset.x_tk.astype(np.float64), dataset.v_tk.astype(np.float64)
-
-
-def _half_step_landing(dataset: Dataset, dt: float) -> State:
-    v = dataset.v_tk_half.astype(np.float64)
-    return dataset.x_tk + 0.5 * dt * v, v
-
-
-def _reversed_step_landing(dataset: Dataset, dt: float) -> State:
-    return dataset.x_t.astype(np.float64), -dataset.v_t.astype(np.float64)
-
-
-def _reversed_half_step_landing(dataset: Dataset, dt: float) -> State:
-    v = np.zeros(dataset.x_t.shape, dtype=np.float64)
-    for row, species in enumerate(dataset.atom_types):
-        of = np.flatnonzero(dataset.molecule_id == row)
-        size = int(np.count_nonzero(species))
-        masses = dataset.masses[row, :size].astype(np.float64)
-        ends = (dataset.x_t, dataset.v_t, dataset.v_t_half)
-        x, start, half = (array[of, :size] for array in ends)
-        v[of, :size] = reversed_half_velocity(x, start, half, masses, dt)
-    return dataset.x_t + 0.5 * dt * v, v

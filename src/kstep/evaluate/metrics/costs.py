@@ -30,7 +30,9 @@ class CostMetrics(Frozen):
     )
     s_per_ps: Pair[float] = Field(description="wall-clock seconds per simulated ps")
     parts: dict[str, float] = Field(description="wall-clock seconds of the candidate by part")
-    rejected_share: float = Field(description="jumps discarded by the guard / macro-steps")
+    rejected_share: float = Field(
+        description="jumps refused by the guard or a Metropolis test / macro-steps"
+    )
     steps_per_macro: float = Field(description="base steps per macro-step, corrector included")
     calls_per_macro: float = Field(description="force calls per macro-step, fallback included")
     step_cost_s: float = Field(description="baseline's wall-clock time per base step, s")

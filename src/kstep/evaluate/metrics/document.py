@@ -38,6 +38,11 @@ class MoleculeMetrics(Frozen):
     candidate: str = Field(description="what is judged: hybrid, or the name of a file")
     k_steps: int | None = Field(description="base steps per jump; null: not a hybrid run")
     corrector: str | None = Field(description="corrector of the hybrid")
+    acceptance: float | None = Field(
+        None,
+        description="share of the jumps accepted in generalised hybrid Monte Carlo, of which "
+        "averages are judged, but neither motion nor NVE windows; null for dynamics",
+    )
     dt_ps: float = Field(description="base time step of the baseline, ps")
     sampling: Pair[Sampling] = Field(description="data scored")
     energy: Pair[EnergyMetrics] = Field(description="NVE energy conservation")
@@ -58,6 +63,11 @@ class MoleculeMetrics(Frozen):
     methods: list[MethodMetrics] = Field(
         description="baseline, candidate and controls against the limit of small steps; empty "
         "without controls"
+    )
+    judged_against: str = Field(
+        "baseline",
+        description="what temperature and structure are held against: the baseline, or in "
+        "generalised hybrid Monte Carlo the limit of small steps, where `kstep controls` made it",
     )
     verdict: Verdict = Field(description="what the acceptance rule makes of it")
 

@@ -16,6 +16,7 @@ from kstep.report.tables.form import FIXED, NONE, Table, both, number, outcome_c
 def cost_table(molecule: MoleculeMetrics, cost: CostMetrics) -> Table:
     """Savings and what they cost."""
     name = molecule.candidate
+    accepted = number(molecule.acceptance, ".2f", 100.0)
     rows = [
         ["force-call saving, nominal (base steps per call)", f"{cost.nominal_saving:.2f}"],
         ["force-call saving, counted (base steps per call)", f"{cost.counted_saving:.2f}"],
@@ -25,7 +26,11 @@ def cost_table(molecule: MoleculeMetrics, cost: CostMetrics) -> Table:
         [f"baseline time / {name} time", f"{cost.wall_ratio:.3g}"],
         ["wall-clock time, baseline (ms per ps)", f"{cost.s_per_ps.baseline * 1e3:.3g}"],
         [f"wall-clock time, {name} (ms per ps)", f"{cost.s_per_ps.candidate * 1e3:.3g}"],
-        ["jumps refused by the guard (%)", f"{100.0 * cost.rejected_share:.2f}"],
+        [
+            "jumps refused, by guard or Metropolis test (%)",
+            f"{100.0 * cost.rejected_share:.2f}",
+        ],
+        ["proposals accepted by Metropolis tests (%)", accepted],
         ["base steps per macro-step", f"{cost.steps_per_macro:.2f}"],
         ["force calls per macro-step, fallback included", f"{cost.calls_per_macro:.2f}"],
         ["cost of a base step now (ms)", f"{cost.step_cost_s * 1e3:.3g}"],

@@ -1,0 +1,166 @@
+"""Energies of bonds, angles and torsions with constants that a network decides.
+
+They start from the force field at hand: an untrained network returns its bonded energies. What is
+learned is how the true potential departs from them, up to fourth order in a stretch or a bend, to
+sixth in the turns of a torsion, with the couplings of a bend to its two stretches.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kstep.force_field import PERIODICITIES
+from kstep.model.chemistry import chosen_atoms, last_layer, two_layers
+from kstep.model.terms import TermBatch
+
+STRETCH_NM = 0.005
+BEND = 0.07
+"""Typical amplitudes, nm and rad: deviations are measured in them."""
+TURN = 5.0
+"""kJ/mol of a torsion's constants as the network returns them."""
+ORDERS = 4
+"""Powers of a deviation."""
+HARMONIC = (0.0, 0.5, 0.0, 0.0)
+"""The force field's coefficients of these powers."""
+RATES = (1.0, 1.0, 0.1, 0.02)
+COUPLING_RATE = 0.02
+"""What a network's output of one means: high powers of a deviation grow fast."""
+COUPLINGS = 2
+"""Of a bend: its two stretches with each other, and their sum with the bend."""
+NORMAL_ARM_NM = 0.14
+SOFT = 1e-10
+"""Keeps lengths differentiable where atoms coincide, that is at padding, nm²."""
+STRAIGHT = 1e-12
+"""The same for squares of the areas that the arms of an angle span, nm⁴, and for products of two
+such squares in a torsion, nm⁸, which fades where its chain is straight within some 0.2°."""
+
+
+@dataclass(frozen=True, eq=False)
+class BondedParameters:
+    """Constants of all terms; zero for padding.
+
+    Attributes:
+        arms: +1 and −1 at the two ends of the vectors wanted: of every bond, of the first and
+            then of the second side of every angle, then of the three links of every torsion
+            [B, A, N].
+        rest_lengths: nm [B, NB].
+        rest_angles: rad [B, NA].
+        stretch: kJ/mol of the powers of a stretch [B, NB, 4].
+        bend: of the powers of a bend [B, NA, 4].
+        coupling: [B, NA, 2].
+        turn: of cos nφ [B, NT, 6].
+    """
+
+    arms: Float[Tensor, "B A N"]
+    rest_lengths: Float[Tensor, "B NB"]
+    rest_angles: Float[Tensor, "B NA"]
+    stretch: Float[Tensor, "B NB 4"]
+    bend: Float[Tensor, "B NA 4"]
+    coupling: Float[Tensor, "B NA 2"]
+    turn: Float[Tensor, "B NT 6"]
+
+
+class Bonded(nn.Module):
+    """Features of atoms → `BondedParameters`; equal for a term read backwards."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.bond = two_layers(hidden + 2, hidden, ORDERS)
+        self.angle = two_layers(2 * hidden + 2, hidden, ORDERS + COUPLINGS)
+        self.torsion = two_layers(2 * hidden + PERIODICITIES + 1, hidden, PERIODICITIES)
+        for network in (self.bond, self.angle, self.torsion):
+            for parameter in last_layer(network).parameters():
+                nn.init.zeros_(parameter)
+
+    def forward(self, nodes: Float[Tensor, "B N H"], terms: TermBatch) -> BondedParameters:
+        """The constants of some molecules."""
+        dtype = nodes.dtype
+        bonds, angles, torsions = terms.bonds, terms.angles, terms.torsions
+        strength, length = terms.bond_constants.to(dtype).unbind(-1)
+        scale = (strength * STRETCH_NM**2)[..., None]  # 0 where the bond is rigid
+        pair = chosen_atoms(nodes, bonds).sum(2)
+        known = torch.stack((scale[..., 0] / 8.0, length / NORMAL_ARM_NM), dim=-1)
+        stretch = self.bond(torch.cat((pair, known), dim=-1))
+        firmness, rest = terms.angle_constants.to(dtype).unbind(-1)
+        bend_scale = (firmness * BEND**2)[..., None]
+        ends, middle = chosen_atoms(nodes, angles[..., ::2]).sum(2), angles[..., 1:2]
+        known = torch.stack((bend_scale[..., 0] / 3.0, rest / 2.0), dim=-1)
+        bend = self.angle(torch.cat((ends, chosen_atoms(nodes, middle).sum(2), known), dim=-1))
+        ends, middles = torsions[..., ::3], torsions[..., 1:3]
+        four = (chosen_atoms(nodes, ends).sum(2), chosen_atoms(nodes, middles).sum(2))
+        constants = terms.torsion_constants.to(dtype)
+        turn = TURN * self.torsion(torch.cat((*four, constants / 10.0), dim=-1))
+        present = (torsions[..., :1] != torsions[..., 1:2]).to(dtype)
+        return BondedParameters(
+            arms=_arms(terms, nodes),
+            rest_lengths=length,
+            rest_angles=rest,
+            stretch=_powers_of(scale, stretch),
+            bend=_powers_of(bend_scale, bend[..., :ORDERS]),
+            coupling=COUPLING_RATE * bend_scale * bend[..., ORDERS:],
+            turn=(constants[..., :PERIODICITIES] + turn) * present,
+        )
+
+
+def _powers_of(
+    scale: Float[Tensor, "B K 1"], learned: Float[Tensor, "B K 4"]
+) -> Float[Tensor, "B K 4"]:
+    """Coefficients of the powers of a deviation: the harmonic force field's, and the learned."""
+    return scale * (scale.new_tensor(HARMONIC) + learned * scale.new_tensor(RATES))
+
+
+def _arms(terms: TermBatch, nodes: Float[Tensor, "B N H"]) -> Float[Tensor, "B A N"]:
+    """Matrices that take vectors between atoms from positions; rows of padding are zero."""
+    bonds, angles, torsions = terms.bonds, terms.angles, terms.torsions
+    heads = (bonds[..., 0], angles[..., 0], angles[..., 2], *torsions[..., 1:].unbind(-1))
+    tails = (bonds[..., 1], angles[..., 1], angles[..., 1], *torsions[..., :3].unbind(-1))
+    head, tail = torch.cat(heads, dim=1)[..., None], torch.cat(tails, dim=1)[..., None]
+    arms = nodes.new_zeros(*head.shape[:2], nodes.shape[1])
+    ones = torch.ones_like(head, dtype=nodes.dtype)
+    return arms.scatter_add(2, head, ones).scatter_add(2, tail, -ones)
+
+
+def bonded_energy(x: Float[Tensor, "B N 3"], parameters: BondedParameters) -> Float[Tensor, " B"]:
+    """Energy of all bonds, angles and torsions, kJ/mol."""
+    n_bonds, n_angles = parameters.stretch.shape[1], parameters.bend.shape[1]
+    n_torsions = parameters.turn.shape[1]
+    arms = parameters.arms @ x
+    straight = 2 * n_angles + n_bonds
+    lengths = (arms[:, :straight].square().sum(-1) + SOFT).sqrt()
+    stretch = (lengths[:, :n_bonds] - parameters.rest_lengths) / STRETCH_NM
+    energy = _powers(parameters.stretch, stretch)
+    if n_angles:
+        one, two = torch.split(arms[:, n_bonds:straight], n_angles, dim=1)
+        area = torch.linalg.cross(one, two).square().sum(-1)
+        along = (one * two).sum(-1)
+        bend = (torch.atan2((area + STRAIGHT).sqrt(), along) - parameters.rest_angles) / BEND
+        pulls = (lengths[:, n_bonds:] - NORMAL_ARM_NM) / STRETCH_NM
+        first, second = torch.split(pulls, n_angles, dim=1)
+        coupled = torch.stack((first * second, bend * (first + second)), dim=-1)
+        energy = energy + _powers(parameters.bend, bend)
+        energy = energy + (parameters.coupling * coupled).sum((1, 2))
+    if n_torsions:
+        links = arms[:, straight:].reshape(len(x), 3, n_torsions, 3)
+        normals = torch.linalg.cross(links[:, :2], links[:, 1:])
+        areas = normals.square().sum(-1).prod(1)
+        cosine = normals.prod(1).sum(-1) / (areas + STRAIGHT).sqrt()
+        energy = energy + (parameters.turn * _turns(cosine)).sum((1, 2))
+    return energy
+
+
+def _powers(
+    coefficients: Float[Tensor, "B K 4"], deviation: Float[Tensor, "B K"]
+) -> Float[Tensor, " B"]:
+    one, two, three, four = coefficients.unbind(-1)
+    inner = (four * deviation + three) * deviation + two
+    return ((inner * deviation + one) * deviation).sum(1)
+
+
+def _turns(cosine: Float[Tensor, "B K"]) -> Float[Tensor, "B K 6"]:
+    """Cosines of nφ for n = 1 … 6: Chebyshev polynomials of the first kind."""
+    turns = [torch.ones_like(cosine), cosine]
+    for _ in range(PERIODICITIES - 1):
+        turns.append(2.0 * cosine * turns[-1] - turns[-2])
+    return torch.stack(turns[1:], dim=-1)

@@ -1,0 +1,74 @@
+"""A learned potential: the energy whose gradient makes the kicks of `arch: splitting`.
+
+U(x) = bonded terms (`kstep.model.bonded`) + pairs and surroundings (`kstep.model.nonbonded`), all
+with coefficients that networks make of a molecule's bonds and charges (`kstep.model.chemistry`).
+They depend on the molecule alone, so that in a run they are made once, and every evaluation is as
+cheap as a classical force field's.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from kstep.config import ModelConfig
+from kstep.model.bonded import Bonded, BondedParameters, bonded_energy
+from kstep.model.chemistry import Chemistry, bond_matrix
+from kstep.model.nonbonded import Nonbonded, NonbondedParameters
+from kstep.model.terms import TermBatch
+
+Force = Callable[[Tensor], Tensor]
+"""Positions, nm [B, N, 3] → forces, kJ/mol/nm [B, N, 3], of certain molecules."""
+
+
+@dataclass(frozen=True, eq=False)
+class PotentialParameters:
+    """What the potential knows of some molecules."""
+
+    bonded: BondedParameters
+    nonbonded: NonbondedParameters
+
+
+class LearnedPotential(nn.Module):
+    """The potential; invariant under rotations, translations, reflections and permutations.
+
+    Args:
+        config: hidden_channels, rbf_size.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        hidden = config.hidden_channels
+        self.chemistry = Chemistry(hidden)
+        self.bonded = Bonded(hidden)
+        self.nonbonded = Nonbonded(hidden, config.rbf_size)
+
+    def parameters_of(self, species: Int[Tensor, "B N"], terms: TermBatch) -> PotentialParameters:
+        """The coefficients of some molecules, of the type of the network's weights."""
+        bonded = bond_matrix(terms, species.shape[1]).to(self.nonbonded.coulomb.dtype)
+        typed = terms.to_dtype(bonded.dtype)
+        nodes = self.chemistry(species, typed, bonded)
+        charges = typed.nonbonded[..., 0]
+        return PotentialParameters(
+            bonded=self.bonded(nodes, typed),
+            nonbonded=self.nonbonded.parameters_of(nodes, species, charges, bonded),
+        )
+
+    def energy(
+        self, x: Float[Tensor, "B N 3"], parameters: PotentialParameters
+    ) -> Float[Tensor, " B"]:
+        """U(x), kJ/mol."""
+        nonbonded: Tensor = self.nonbonded.energy(x, parameters.nonbonded)
+        return bonded_energy(x, parameters.bonded) + nonbonded
+
+    def force_of(self, species: Int[Tensor, "B N"], terms: TermBatch) -> Force:
+        """−∂U/∂x of some molecules as a function of x; differentiable itself."""
+        parameters = self.parameters_of(species, terms)
+
+        def total(x: Tensor) -> Tensor:
+            return self.energy(x, parameters).sum()
+
+        gradient = torch.func.grad(total)
+        return lambda x: -gradient(x)
