@@ -30,6 +30,7 @@ from kstep.md.platforms import make_context
 from kstep.md.systems import load_system
 from kstep.mechanics import kinetic_energy
 from kstep.model import load_jump
+from kstep.model.recording import WORTH_RECORDING
 from kstep.molecule import Molecule, load_molecules
 from kstep.networks import networks_for
 from kstep.train.scores import score
@@ -119,7 +120,7 @@ def measure(config: Config, molecule: Molecule, network: Network) -> Row:
         end = dynamics.steps(x[row], v[row], macro_step.base_steps)
         true.append(end.epot + float(kinetic_energy(end.v, molecule.masses)) - before[row])
     kept = energy_is_kept(config.hybrid.guard, attempt.error, attempt.error)
-    for _ in range(5):
+    for _ in range(WORTH_RECORDING + REPEATS):
         jump(x[:1], v[:1], start.forces[:1])
     began = time.perf_counter()
     for _ in range(REPEATS):

@@ -1,14 +1,13 @@
-"""How fast a jump is on one CPU thread, and how fast it is trained.
+"""How fast a jump is on one CPU thread, and how fast its network is trained.
 
-    python benchmarks/jump_speed.py paths.data=data
-    python benchmarks/jump_speed.py paths.data=data --checkpoint run/train/best.ckpt
+    python benchmarks/jump_speed.py paths.data=data train.k_steps=8
+    python benchmarks/jump_speed.py paths.data=data train.k_steps=8 --splitting FILE
 
-The propagator (of the checkpoint, else of the section `model` with random weights) against
-TorchMD-Net's ET of a usual size (random weights) and against the base steps that one jump
-replaces, with the fastest integrator on the fastest platform. All sides are timed in this
-process in alternating rounds; ratios are given with their quartiles over the rounds. Molecules
-are those in `paths.data`, or those named in `hybrid.molecules`; each takes about a minute, most
-of it the ET's.
+The shipped splitting, the shipped propagator and TorchMD-Net's ET of a usual size (random weights;
+so is the propagator where none is shipped for this k) against the base steps that one jump
+replaces, with the fastest integrator on the fastest platform. All sides are timed in this process
+in alternating rounds; ratios are given with their quartiles over the rounds. Molecules are those in
+`paths.data`, or those named in `hybrid.molecules`; each takes about a minute, most of it the ET's.
 """
 
 import argparse
@@ -19,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import kstep.model.predictor
+import kstep.model.recording
 from kstep.config import Config, ModelConfig, load_config
 from kstep.force_field import pad_terms
 from kstep.md.platforms import time_platforms
@@ -35,7 +34,8 @@ from kstep.model import (
     make_predictor,
 )  # fmt: skip
 from kstep.molecule import Molecule, load_molecules
-from kstep.train.objective import jump_loss
+from kstep.networks.shipped import WEIGHTS
+from kstep.train.objective import training_loss
 from kstep.train.optimiser import make_optimiser
 from kstep.train.windows import WindowBatch
 
@@ -44,7 +44,7 @@ TRANSFORMER = ModelConfig(
 )
 REPLICAS = (1, 16, 256)
 ROUNDS = 5
-PROPAGATOR_NAME, TRANSFORMER_NAME = "propagator", "torchmdnet_et"
+PROPAGATOR = ModelConfig(arch="propagator", hidden_channels=64, rbf_size=16)
 
 Calls = Mapping[str, Callable[[], object]]
 
@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--checkpoint", type=Path, help="trained propagator")
+    parser.add_argument("--splitting", type=Path, default=WEIGHTS / "splitting.ckpt")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     options = parser.parse_args()
     config = load_config([], options.overrides)
@@ -66,48 +66,52 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     # A predictor records its network after many jumps: here as if they had been made.
-    kstep.model.predictor.WORTH_RECORDING = 1
-    models = make_models(config, molecules, options.checkpoint)
+    kstep.model.recording.WORTH_RECORDING = 1
+    models = make_models(config, molecules, options.splitting)
     for name, model in models.items():
         size = sum(parameter.numel() for parameter in model.parameters())
         print(f"{name}: {size:,} parameters, k = {model.physics.k_steps}")
     jumps_alone(config, models, molecules)
-    jumps_together(models[PROPAGATOR_NAME], molecules)
+    jumps_together(models["propagator"], molecules)
     training(config, models, molecules)
 
 
 def make_models(
-    config: Config, molecules: list[Molecule], checkpoint: Path | None
+    config: Config, molecules: list[Molecule], splitting: Path
 ) -> Mapping[str, JumpModel]:
-    """Both networks for the elements of the molecules."""
-    if checkpoint is not None:
-        propagator = load_jump(checkpoint).model
-        physics = propagator.physics
-    else:
-        elements = sorted({int(number) for molecule in molecules for number in molecule.numbers})
-        physics = JumpPhysics(
-            k_steps=config.train.k_steps,
-            dt_ps=config.md.dt_ps,
-            landing=config.train.landing,
-            scales=Scales(velocity=1.5, force=5.0, position_residual=1.5, velocity_residual=2.0),
-            caps_nm=dict.fromkeys(elements, 0.1),
-            masses_Da=dict.fromkeys(elements, (1.0,)),
-            fingerprints={},
-            temperatures_K=(300.0,),
-        )
-        propagator = build_model(config.model, physics)
-    transformer = build_model(TRANSFORMER, physics)
-    models = {PROPAGATOR_NAME: propagator, TRANSFORMER_NAME: transformer}
+    """One network of every architecture, for the elements of the molecules."""
+    k_steps = config.train.k_steps
+    elements = sorted({int(number) for molecule in molecules for number in molecule.numbers})
+    physics = JumpPhysics(
+        k_steps=k_steps,
+        dt_ps=config.md.dt_ps,
+        landing="half_step",
+        scales=Scales(velocity=1.5, force=5.0, position_residual=1.5, velocity_residual=2.0),
+        caps_nm=dict.fromkeys(elements, 0.1),
+        masses_Da=dict.fromkeys(elements, (1.0,)),
+        fingerprints={},
+        temperatures_K=(300.0,),
+    )
+    shipped = WEIGHTS / f"propagator_k{k_steps}.ckpt"
+    models = {
+        "splitting": load_jump(splitting).model.composed(
+            k_steps, config.hybrid.drifts_per_step, config.hybrid.impulse
+        ),
+        "propagator": load_jump(shipped).model
+        if shipped.exists()
+        else build_model(PROPAGATOR, physics),
+        "torchmdnet_et": build_model(TRANSFORMER, physics),
+    }
     return {name: model.eval().requires_grad_(False) for name, model in models.items()}
 
 
 def jumps_alone(config: Config, models: Mapping[str, JumpModel], molecules: list[Molecule]) -> None:
     """Replicas of one molecule at a time."""
+    names = "".join(f"{name:>15}" for name in models)
     print(
-        "\nms per jump and replica       atoms replicas  propagator       ET  true steps  "
-        "propagator / true steps"
+        f"\nms per jump and replica       atoms replicas{names}  true steps  splitting / true steps"
     )
-    k_steps = models[PROPAGATOR_NAME].physics.k_steps
+    k_steps = config.train.k_steps
     for molecule in molecules:
         system = load_system(
             molecule, config.md.nonbonded_cutoff_nm, config.md.constraints,
@@ -129,11 +133,11 @@ def jumps_alone(config: Config, models: Mapping[str, JumpModel], molecules: list
                 .fastest_step
                 for _ in range(ROUNDS)
             ]  # fmt: skip
-            ours, theirs = (times[name] / replicas for name in models)
+            each = "".join(f"{1e3 * np.median(times[n]) / replicas:>15.3f}" for n in models)
             print(
-                f"{molecule.name:<28}  {molecule.n_atoms:>5} {replicas:>8}  "
-                f"{1e3 * np.median(ours):>10.3f}  {1e3 * np.median(theirs):>7.3f}  "
-                f"{1e3 * np.median(steps):>10.3f}  {spread(ours / steps)}",
+                f"{molecule.name:<28}  {molecule.n_atoms:>5} {replicas:>8}{each}  "
+                f"{1e3 * np.median(steps):>10.3f}  "
+                f"{spread(times['splitting'] / replicas / np.array(steps))}",
                 flush=True,
             )
 
@@ -181,8 +185,7 @@ def training(config: Config, models: Mapping[str, JumpModel], molecules: list[Mo
 
         def steps(model: JumpModel = model, optimiser: torch.optim.Optimizer = optimiser) -> None:
             for batch in batches:
-                loss = jump_loss(model(batch.start), batch, model.physics, settings)
-                loss.total.backward()
+                training_loss(model, batch, settings).total.backward()
                 optimiser.step()
                 optimiser.zero_grad()
 

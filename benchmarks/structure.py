@@ -1,13 +1,14 @@
 """What the structure of a jump is worth: plain MD, regressed jumps, splittings and GHMC.
 
-    python benchmarks/structure.py --molecule aspirin paths.data=... --splitting FILE \
-        --propagator FILE train.k_steps=8
+    python benchmarks/structure.py --molecule aspirin --write docs/structure_results.md \
+        paths.data=... train.k_steps=8
 
 Every method runs the same molecule from the same equilibrium states in one process on one thread:
 NVE for `--nve-ps` a replica (nothing rescales; where a guard is on its firings are counted), and
 sampling at 300 K for `--nvt-ps` a replica. Counted are, per true-force call and per second,
 effective samples of the slowest torsion (one per central bond, its cosine and sine) and of the
-end-to-end distance, all replicas together. `--write FILE` puts the table there, as Markdown.
+end-to-end distance, all replicas together. Networks are the shipped ones unless others are named.
+`--write FILE` puts the table there, in a section for the molecule and k.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from kstep.md.sampling import Sampler
 from kstep.md.systems import load_system
 from kstep.mechanics import kinetic_energy, remove_centre_of_mass
 from kstep.molecule import Molecule, load_molecules, symbol
+from kstep.networks.shipped import WEIGHTS
 from kstep.progress import progress
 from kstep.testing.oracles import ExactJump
 from kstep.units import BOLTZMANN, MEV_PER_KJ_PER_MOL
@@ -92,7 +94,8 @@ def main() -> None:
         for replica in range(options.replicas)
     ]
     setting = Setting(config, molecule, starts, options.nve_ps, options.nvt_ps)
-    methods = _methods(setting, options.splitting, options.propagator)
+    propagator = options.propagator or WEIGHTS / f"propagator_k{config.train.k_steps}.ckpt"
+    methods = _methods(setting, options.splitting, propagator)
     chosen = options.only or list(methods)
     rows = []
     with progress(f"structure {molecule.name}", len(chosen), "methods") as bar:
@@ -103,19 +106,32 @@ def main() -> None:
     table = "\n".join([*_header(molecule), *rows, ""])
     print(table)
     if options.write:
-        write_text(options.write, table)
+        title = f"{molecule.name}, k = {config.train.k_steps}"
+        what = (
+            f"{options.replicas} replicas, {options.nve_ps:g} ps each in NVE and "
+            f"{options.nvt_ps:g} ps each at {TEMPERATURE:g} K."
+        )
+        _put_section(options.write, title, f"{what}\n\n{table}")
+
+
+def _put_section(document: Path, title: str, text: str) -> None:
+    """Add a section to a Markdown file, in place of one of the same title."""
+    before = document.read_text() if document.exists() else "# Structure, measured\n"
+    head, *sections = before.split("\n## ")
+    kept = [section for section in sections if section.splitlines()[0] != title]
+    write_text(document, "\n## ".join([head, *sorted([*kept, f"{title}\n\n{text}"])]))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, action="append", default=[])
     parser.add_argument("--molecule", required=True)
-    parser.add_argument("--splitting", type=Path, required=True)
+    parser.add_argument("--splitting", type=Path, default=WEIGHTS / "splitting.ckpt")
     parser.add_argument("--propagator", type=Path)
     parser.add_argument("--replicas", type=int, default=4)
     parser.add_argument("--nve-ps", type=float, default=1000.0)
     parser.add_argument("--nvt-ps", type=float, default=1000.0)
-    parser.add_argument("--only", nargs="*")
+    parser.add_argument("--only", action="append", help="a method; may be repeated")
     parser.add_argument("--write", type=Path)
     parser.add_argument("overrides", nargs="*")
     return parser.parse_args()
@@ -125,7 +141,7 @@ Results = list[tuple[str, Run]]
 
 
 def _methods(
-    setting: Setting, splitting: Path, propagator: Path | None
+    setting: Setting, splitting: Path, propagator: Path
 ) -> dict[str, Callable[[], Results]]:
     """Methods by name, in the order of the table."""
     k = setting.config.train.k_steps
@@ -133,12 +149,12 @@ def _methods(
         "MD 2 fs": lambda: _plain(setting, "langevin_middle"),
         "MD 4 fs, H 3 Da": lambda: _plain(setting, "hmr_3"),
     }
-    if propagator:
-        regressed = setting.config.hybrid
+    if propagator.exists():
+        regressed = setting.config.hybrid.model_copy(update={"corrector": "drift_kick_drift"})
         methods[f"propagator k={k}"] = lambda: _hybrid(
             setting, _learned(setting, propagator, regressed), regressed, ("NVE", "NVT")
         )
-    closing = setting.config.hybrid.model_copy(update={"corrector": "closing_kick"})
+    closing = setting.config.hybrid
     for drifts, name in ((1, "splitting"), (2, "splitting, drifts of half a step")):
         hybrid = closing.model_copy(update={"drifts_per_step": drifts})
         ensembles = ("NVE", "NVT", "GHMC") if drifts == 1 else ("GHMC",)

@@ -17,10 +17,10 @@ from kstep.molecule import load_molecule
 
 
 def main(data: Path, run: Path, name: str) -> None:
-    """200 macro-steps (3.6 ps at k = 8) with a DCD and a log."""
+    """200 macro-steps (3.2 ps at k = 8) with a DCD and a log."""
     molecule = load_molecule(data / "raw" / name)
     checkpoint = run / "train" / "best.ckpt"
-    jump = load_learned_jump(checkpoint, molecule, k_steps=8, dt_ps=0.002, landing="half_step")
+    jump = load_learned_jump(checkpoint, molecule, k_steps=8, dt_ps=0.002, landing="closing_kick")
     integrator = KStepIntegrator(jump, dt_ps=0.002, temperature=300.0)
 
     topology = app.PDBFile(str(molecule.pdb)).topology

@@ -17,6 +17,7 @@ from kstep.molecule import Molecule, load_molecule
 from kstep.motion import Motion, motion_of, motion_record
 from kstep.trajectory import NVE, NVE_RESCALED, NVT, Trajectory, trajectory_record
 from kstep.units import BOLTZMANN
+from regressed import PROPAGATOR
 
 NUMBERS = np.array([6, 6, 8, 6, 1])
 MASSES = np.array([12.011, 12.011, 15.999, 12.011, 1.008])
@@ -245,7 +246,7 @@ def make_run(
 ) -> Config:  # fmt: skip
     """A folder with everything `eval` reads, and the configuration that points to it."""
     config = load_config(
-        [],
+        [PROPAGATOR],
         [
             f"paths.data={folder / 'data'}",
             f"paths.run={folder / 'run'}",

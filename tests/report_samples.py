@@ -51,6 +51,7 @@ from kstep.evaluate.metrics import (
     WindowDrift,
 )
 from kstep.evaluate.stage import CURVES_SCHEMA, CURVES_VERSION, curves_of
+from regressed import PROPAGATOR
 from report_curves import FREEDOM, GAS_CONSTANT, TARGET, bare_curves, full_curves
 
 FULL, BARE = "phenol", "beta <&>"
@@ -60,7 +61,7 @@ TORSION = "C5-C6-O7-H13"
 
 def write_sample(folder: Path) -> tuple[Config, Path]:
     """Both molecules' metrics and curves in `folder`, as the evaluation leaves them."""
-    config = load_config([], [f"paths.run={folder}", "eval.force_call_ms=25"])
+    config = load_config([PROPAGATOR], [f"paths.run={folder}", "eval.force_call_ms=25"])
     path = folder / "eval" / "metrics.json"
     own = full_curves([(kind, label) for kind, label, _ in COORDINATES], TORSION, BANDS)
     curves = {f"{FULL}/{key}": array for key, array in own.items()}

@@ -8,6 +8,7 @@ from kstep.config import Config, load_config
 from kstep.dataset import Dataset, Split
 from kstep.dataset.windows import ROLLOUT_JUMPS, SCHEMA, SCHEMA_VERSION
 from kstep.force_field import pad_terms
+from regressed import PROPAGATOR
 from term_samples import random_terms
 
 K, STRIDE, LENGTH, DT = 8, 4, 32, 0.002
@@ -116,10 +117,9 @@ def make_files(folder: Path, count: int = 20) -> tuple[Path, Path]:
 def make_config(folder: Path, *overrides: str) -> Config:
     """Settings of a training of seconds."""
     return load_config(
-        [],
+        [PROPAGATOR],
         [
             f"paths.run={folder / 'run'}",
-            "model.arch=propagator",
             "model.hidden_channels=16",
             "model.vec_channels=8",
             "model.num_layers=3",

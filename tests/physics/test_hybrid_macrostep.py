@@ -20,12 +20,13 @@ from kstep.mechanics import (
 )
 from kstep.testing import ExactJump, FreeFlight, NaNJump, NoisyJump
 from kstep.units import MEV_PER_KJ_PER_MOL
+from regressed import PROPAGATOR
 
 K = 8
 
 
 def hybrid_config(**settings):
-    return load_config([], []).hybrid.model_copy(update=settings)
+    return load_config([PROPAGATOR], []).hybrid.model_copy(update=settings)
 
 
 def exact(molecule, make_dynamics, corrector: str) -> ExactJump:
@@ -133,7 +134,9 @@ def test_a_poor_jump_conserves_momenta_and_constraints(phenol, make_dynamics, eq
     jump = NoisyJump(
         exact(phenol, make_dynamics, "drift_kick_drift"), 1e-4, 0.05, np.random.default_rng(0)
     )
-    config = hybrid_config(guard=load_config([], ["hybrid.guard.enabled=false"]).hybrid.guard)
+    config = hybrid_config(
+        guard=load_config([PROPAGATOR], ["hybrid.guard.enabled=false"]).hybrid.guard
+    )
     macro_step = MacroStep(jump, make_dynamics(phenol), config, 1)
     start, *_, end = run_nve(macro_step, equilibrium, 30)
     masses = phenol.masses
@@ -192,7 +195,7 @@ def test_projection_iterations_lower_the_energy_and_are_counted(phenol, make_dyn
     plain = MacroStep(jump, make_dynamics(phenol), hybrid_config(), 1)
     config = hybrid_config(
         projection_iterations=3,
-        guard=load_config([], ["hybrid.guard.enabled=false"]).hybrid.guard,
+        guard=load_config([PROPAGATOR], ["hybrid.guard.enabled=false"]).hybrid.guard,
     )
     projected = MacroStep(jump, make_dynamics(phenol), config, 1)
     ends = [run_nve(step, equilibrium, 1)[-1] for step in (plain, projected)]

@@ -11,6 +11,7 @@ from kstep.md.integrators import recording_velocity_verlet
 from kstep.md.platforms import make_context
 from kstep.md.systems import load_system
 from kstep.testing import ExactJump, FreeFlight, NaNJump, NoisyJump
+from regressed import PROPAGATOR
 
 K = 8
 
@@ -44,7 +45,9 @@ def sides(phenol, make_dynamics, equilibrium):
 
 
 def bare_map(dynamics, pairs, jump, **settings) -> BareMap:
-    config = load_config([], [f"hybrid.{key}={value}" for key, value in settings.items()]).hybrid
+    config = load_config(
+        [PROPAGATOR], [f"hybrid.{key}={value}" for key, value in settings.items()]
+    ).hybrid
     return BareMap(jump, dynamics, config, pairs)
 
 
@@ -53,7 +56,7 @@ def bare_map(dynamics, pairs, jump, **settings) -> BareMap:
 def test_true_dynamics_are_reversible_and_symplectic(sides, constraints, corrector):
     make, pairs, (x, v) = sides[constraints]
     jump = ExactJump(make(), K, CORRECTORS[corrector].landing)
-    config = load_config([], []).hybrid.model_copy(update={"corrector": corrector})
+    config = load_config([PROPAGATOR], []).hybrid.model_copy(update={"corrector": corrector})
     bare = BareMap(jump, make(), config, pairs)
     reversal_x, reversal_v = bare.reversal(x[None], v[None])
     assert max(reversal_x[0], reversal_v[0]) < 1e-8

@@ -12,6 +12,7 @@ from kstep.config import load_config
 from kstep.hybrid import KStepIntegrator
 from kstep.md.systems import load_system
 from kstep.testing import ExactJump, NaNJump
+from regressed import PROPAGATOR
 
 DT, K = 0.002, 8
 
@@ -105,6 +106,6 @@ def test_without_a_context_it_says_so(phenol, make_dynamics):
 
 
 def test_the_corrector_sets_the_time_of_a_macro_step(phenol, make_dynamics):
-    config = load_config().hybrid.model_copy(update={"corrector": "none"})
+    config = load_config([PROPAGATOR]).hybrid.model_copy(update={"corrector": "none"})
     integrator = KStepIntegrator(ExactJump(make_dynamics(phenol), K), DT, config=config)
     assert integrator.getStepSize() == K * DT * unit.picosecond

@@ -15,6 +15,7 @@ from kstep.molecule import load_molecule
 from kstep.networks import adaptation_folder, shipped_checkpoint
 from kstep.train.beginnings import inherited_physics, require_same_network
 from kstep.trajectory import load_trajectory
+from regressed import PROPAGATOR
 
 RAW = Path(__file__).parents[1] / "data" / "raw"
 SETTINGS = (
@@ -25,7 +26,9 @@ SETTINGS = (
 
 
 def configure(folder: Path, *more: str):
-    return load_config([], [f"paths.run={folder}", f"paths.data={folder}", *SETTINGS, *more])
+    return load_config(
+        [PROPAGATOR], [f"paths.run={folder}", f"paths.data={folder}", *SETTINGS, *more]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +112,8 @@ def test_units_stay_only_where_the_jump_is_as_long(adapted) -> None:
 
 
 def test_another_architecture_is_named() -> None:
-    shipped = shipped_checkpoint(load_config())
-    config = load_config([], [f"train.start_from={shipped}", "model.num_layers=5"])
+    shipped = shipped_checkpoint(load_config([PROPAGATOR]))
+    config = load_config([PROPAGATOR], [f"train.start_from={shipped}", "model.num_layers=5"])
     same = config.model_copy(update={"model": load_jump(shipped).model.config})
     require_same_network(same, load_jump(shipped), shipped)
     with pytest.raises(ConfigError, match=r"set model.num_layers=8, or leave train.start_from"):

@@ -33,7 +33,7 @@ def test_the_quick_files_are_valid():
         ("train.lr_min=1", "lr_min must not exceed lr"),
         ("md.burst.length_steps=47", "must be a multiple of stride_steps"),
         ("md.constraints=None", "md.constraints must equal prep.constraints"),
-        ("hybrid.corrector=none", "train.landing must be half_step"),
+        ("hybrid.corrector=none", "train.landing must be step"),
         ("md.length_ns", "is not an override"),
         ("length_ns=1", "is not an override"),
         ("md.length_ns=[", "not valid YAML"),

@@ -21,6 +21,7 @@ from kstep.md.systems import load_system
 from kstep.mechanics import kinetic_energy
 from kstep.molecule import load_molecules
 from kstep.trajectory import NVE, NVT, Trajectory, load_trajectory, trajectory_record
+from regressed import PROPAGATOR
 
 N_FRAMES = 30
 SPACING = 0.1
@@ -42,7 +43,7 @@ def request_for(tmp_path, phenol):
 
 @pytest.fixture
 def config(tmp_path):
-    return load_config([], [f"paths.run={tmp_path / 'run'}", "hybrid.platform=Reference"])
+    return load_config([PROPAGATOR], [f"paths.run={tmp_path / 'run'}", "hybrid.platform=Reference"])
 
 
 def write_dcd(path, pos, spacing=SPACING):
@@ -293,7 +294,7 @@ def test_files_of_kstep_give_the_segments_asked_for(truth, tmp_path, config, req
     found = result_of(run(config, request_for(path, nve=(path,))))
     assert (len(found.segments(NVT)), len(found.segments(NVE))) == (2, 1)
     np.testing.assert_allclose(found.epot, mixed.epot, atol=1e-6)
-    warmer = load_config([], [f"paths.run={tmp_path / 'x'}", "hybrid.temperature_K=310"])
+    warmer = load_config([PROPAGATOR], [f"paths.run={tmp_path / 'x'}", "hybrid.temperature_K=310"])
     with pytest.raises(ArtifactError, match="no NVT frames at 310 K"):
         run(warmer, request_for(path))
     replace(ours(truth, phenol), numbers=phenol.numbers[::-1].copy()).save(path)

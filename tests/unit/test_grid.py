@@ -12,6 +12,7 @@ from kstep.evaluate.metrics import CostMetrics, MoleculeMetrics, Verdict
 from kstep.grid import run, stage
 from kstep.grid.table import largest_accepted
 from kstep.grid.trials import Trial, trials_of
+from regressed import PROPAGATOR
 
 ACCEPTED, REJECTED = Outcome.ACCEPTED, Outcome.REJECTED
 
@@ -31,7 +32,7 @@ def grid(tmp_path, monkeypatch):
     """Runs the grid with verdicts and rollouts decided by the test; gives the trials made."""
 
     def play(verdicts, growth=1.0, overrides=()):
-        config = load_config([], [f"paths.run={tmp_path}", *overrides])
+        config = load_config([PROPAGATOR], [f"paths.run={tmp_path}", *overrides])
         made = []
 
         def train(own, dataset, splits):
@@ -100,13 +101,15 @@ def test_windows_of_every_stride_are_asked_for_first(grid):
 
 
 def test_each_trial_has_the_planned_settings():
-    config = load_config()
+    config = load_config([PROPAGATOR])
     four, eight = Trial(4, 0.01).configure(config), Trial(8, 0.02).configure(config)
     assert (four.train.k_steps, four.model.max_disp_nm, four.train.lambda_com) == (4, 0.01, 0.0)
     assert eight.train.lambda_com == config.train.lambda_com > 0
     assert not eight.model.use_force_head
-    only_auto = load_config([], ["grid.caps=[auto]"]).grid
+    only_auto = load_config([PROPAGATOR], ["grid.caps=[auto]"])
     assert [trial.cap for trial in trials_of(16, only_auto)] == ["auto"]
+    assert len(trials_of(16, config)) == 2
+    assert trials_of(16, load_config()) == [Trial(16, "auto")]  # a splitting has no caps
 
 
 def test_the_table_is_rewritten_after_each_trial_and_readable_by_programs(grid):

@@ -24,6 +24,7 @@ from kstep.mechanics import kinetic_energy
 from kstep.model import JumpPhysics, Scales, build_model, save_jump
 from kstep.motion import load_motion, motion_of
 from kstep.trajectory import NVE, NVE_RESCALED, NVT, load_trajectory
+from regressed import PROPAGATOR
 
 SETTINGS = [
     "md.temperature_K=300",
@@ -50,7 +51,9 @@ FILES = (".npz", ".dcd", ".pdb", ".motion.npz", ".map.npz", ".basin_hybrid.npz",
 
 
 def configure(folder, *more):
-    return load_config([], [f"paths.data={folder}", f"paths.run={folder}", *SETTINGS, *more])
+    return load_config(
+        [PROPAGATOR], [f"paths.data={folder}", f"paths.run={folder}", *SETTINGS, *more]
+    )
 
 
 def run(config, molecules, checkpoint):
@@ -74,7 +77,7 @@ def untrained(tmp_path_factory, phenol):
         temperatures_K=(300.0,),
     )
     config = load_config(
-        [], ["model.arch=propagator", "model.hidden_channels=16", "model.num_layers=3"]
+        [PROPAGATOR], ["model.arch=propagator", "model.hidden_channels=16", "model.num_layers=3"]
     ).model
     path = tmp_path_factory.mktemp("train") / "best.ckpt"
     save_jump(path, build_model(config, physics), {"note": "untrained"})
@@ -169,7 +172,8 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(finished, tmp_path, p
     (tmp_path / "train").mkdir()
     shutil.copy(untrained, tmp_path / "train" / "best.ckpt")
     command = [sys.executable, "-m", "kstep.cli", "run"]
-    command += [f"paths.data={tmp_path}", f"paths.run={tmp_path}", *SETTINGS]
+    command += ["--config", str(PROPAGATOR), f"paths.data={tmp_path}", f"paths.run={tmp_path}"]
+    command += SETTINGS
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=tmp_path)
     partial = tmp_path / "hybrid" / ".partial" / "phenol" / "nvt_0"
     while process.poll() is None and not list(partial.glob("block_*.npz")):

@@ -13,6 +13,7 @@ from kstep.model import load_jump
 from kstep.molecule import load_molecule
 from kstep.networks import adaptation_folder, networks_for, shipped_checkpoint
 from kstep.networks.shipped import WEIGHTS, remarks
+from regressed import PROPAGATOR
 
 RAW = Path(__file__).parents[1] / "data" / "raw"
 STRIDES = sorted(int(path.stem.rpartition("_k")[2]) for path in WEIGHTS.glob("*.ckpt"))
@@ -20,7 +21,7 @@ MEGABYTE = 1e6
 
 
 def configure(run: Path, *more: str):
-    return load_config([], [f"paths.run={run}", *more])
+    return load_config([PROPAGATOR], [f"paths.run={run}", *more])
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from kstep.model import SplittingJump, load_jump
 from kstep.train.objective import force_loss, jump_loss, training_loss
 from kstep.train.windows import WindowBatch, jump_windows
 from model_samples import SPLITTINGS, make_model
+from regressed import PROPAGATOR
 from splitting_samples import KICKS, Force, Sample, hydroxylamine, make_splitting
 from train_samples import DT, K, make_config, make_dataset, make_files
 
@@ -117,23 +118,24 @@ def test_it_learns_and_says_what_it_is(
     assert record["scores"]["val_seen"]["rel_dx"] < 1.0
 
 
-def test_the_files_of_configs_splitting_go_together() -> None:
-    config = load_config([CONFIGS, CONFIGS / "splitting"])
+def test_the_settings_of_each_architecture_go_together() -> None:
+    config = load_config()
     assert config.model.arch == "splitting"
     assert config.train.landing == config.hybrid.corrector == "closing_kick"
+    regressed = load_config([CONFIGS, PROPAGATOR])
+    assert regressed.model.arch == "propagator"
+    assert regressed.train.landing == "half_step"
 
 
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["model.arch=splitting"], "model.arch splitting goes with"),
-        (["train.landing=closing_kick"], "train.landing must be half_step"),
-        (["hybrid.corrector=closing_kick"], "train.landing must be closing_kick"),
-        (["model.arch=splitting", "hybrid.corrector=none", "train.landing=step"],
-         "take all three from configs/splitting"),
-        (["hybrid.corrector=closing_kick", "train.landing=closing_kick"],
-         "take all three from configs/splitting"),
-        (["hybrid.ensemble=ghmc"], "ensemble ghmc is exact only for jumps that are reversible"),
+        (["model.arch=propagator"], "model.arch splitting goes with"),
+        (["train.landing=half_step"], "train.landing must be closing_kick"),
+        (["hybrid.corrector=drift_kick_drift"], "train.landing must be half_step"),
+        (["hybrid.corrector=none", "train.landing=step"], "configs/propagator has all three"),
+        (["hybrid.corrector=drift_kick_drift", "train.landing=half_step"],
+         "configs/propagator has all three"),
         ([*SETTINGS, "hybrid.ensemble=ghmc", "hybrid.corrector=drift_kick_drift"],
          "ensemble ghmc is exact only"),
         ([*SETTINGS, "model.kicks=curly"], "model.kicks"),

@@ -61,9 +61,9 @@ class HybridConfig(Section):
         description="who jumps: trained: paths.run's network; adapted: `kstep adapt`'s for each "
         "molecule; shipped: the one that comes with kstep; or a checkpoint file",
     )
-    corrector: Literal["velocity_verlet", "drift_kick_drift", "none", "closing_kick"] = Field(
-        "drift_kick_drift",
-        description="true-force calls per macro-step: 2, 1, 1 and 1; closing_kick: of a splitting",
+    corrector: Literal["closing_kick", "drift_kick_drift", "velocity_verlet", "none"] = Field(
+        "closing_kick",
+        description="true-force calls per macro-step: 1, 1, 2 and 1; closing_kick: of a splitting",
     )
     drifts_per_step: Count = Field(
         1, description="drifts of a splitting, with kicks between, for each base step of its jump"
@@ -88,7 +88,7 @@ class HybridConfig(Section):
     length_ps: NonNegative = Field(1000.0, description="NVT sampling per replica, ps")
     nve_windows: int = Field(16, ge=0, description="NVE windows per molecule")
     nve_rescaled_windows: int = Field(
-        8, ge=0, description="NVE windows with velocities rescaled to the energy after each jump"
+        0, ge=0, description="NVE windows with velocities rescaled to the energy after each jump"
     )
     nve_window_ps: Positive = Field(100.0, description="length of an NVE window, ps")
     motion: MotionConfig = MotionConfig()

@@ -26,16 +26,16 @@ class DatasetConfig(Section):
 class ModelConfig(Section):
     """The jump network."""
 
-    arch: Literal["propagator", "splitting", "torchmdnet_et"] = Field(
-        "propagator",
-        description="propagator: operator network; splitting: drifts and learned kicks, reversible "
-        "and volume-preserving by construction; torchmdnet_et: TorchMD-Net's ET",
+    arch: Literal["splitting", "propagator", "torchmdnet_et"] = Field(
+        "splitting",
+        description="splitting: drifts and learned kicks, reversible and volume-preserving by "
+        "construction; propagator: operator network; torchmdnet_et: TorchMD-Net's ET",
     )
     kicks: Literal["conservative", "direct"] = Field(
         "conservative",
         description="learned kicks: gradient of an energy, or vectors of their own (splitting)",
     )
-    hidden_channels: Count = Field(64, description="scalar features per atom")
+    hidden_channels: Count = Field(48, description="scalar features per atom")
     num_layers: Count = Field(8, description="operator layers, or attention layers")
     num_heads: Count = Field(4, description="attention heads (torchmdnet_et)")
     num_operators: Count = Field(8, description="learned operators at each geometry (propagator)")
@@ -43,7 +43,7 @@ class ModelConfig(Section):
         3, description="points along the path at which operators are made (propagator)"
     )
     cutoff_nm: Positive = Field(0.7, description="range of the interactions seen, nm")
-    rbf_size: Count = Field(16, description="radial basis functions")
+    rbf_size: Count = Field(12, description="radial basis functions")
     vec_channels: Count = Field(32, description="vector features per atom")
     predict_delta: bool = Field(
         True, description="learn the change beyond free flight; false: learn the state itself"
@@ -80,11 +80,11 @@ class TrainConfig(Section):
         None, description="trained jump whose weights the training starts from; null: fresh ones"
     )
     landing: Landing = Field(
-        "half_step",
-        description="where a jump ends: half_step for drift_kick_drift, closing_kick for "
-        "closing_kick, step for the others",
+        "closing_kick",
+        description="where a jump ends: closing_kick for the corrector of that name, half_step for "
+        "drift_kick_drift, step for the others",
     )
-    batch_size: Count = Field(8, description="windows per batch")
+    batch_size: Count = Field(16, description="windows per batch")
     grad_accum: Count = Field(1, description="batches per optimiser step")
     optimiser: Literal["muon", "adamw"] = Field(
         "muon", description="muon: orthogonal updates of matrices, AdamW for the rest"

@@ -66,6 +66,7 @@ class Config(Section):
         if (self.model.arch == "splitting") != (landing == "closing_kick"):
             raise ValueError(
                 "model.arch splitting goes with train.landing closing_kick and hybrid.corrector "
-                "closing_kick, and these with no other: take all three from configs/splitting"
+                "closing_kick, and these with no other: configs/propagator has all three for the "
+                "propagator"
             )
         return self

@@ -30,9 +30,10 @@ def run(config: Config, molecules: Sequence[Molecule]) -> Path:
         )
     results: list[Result] = []
     for k_steps in STRIDES:
-        trials = trials_of(k_steps, config.grid)
+        trials = trials_of(k_steps, config)
         outcomes = [_try(trial, config, molecules, results) for trial in trials]
-        if k_steps == 8 and any(_drifts(trial, config) for trial in trials):
+        regressed = config.model.arch != "splitting"
+        if regressed and k_steps == 8 and any(_drifts(trial, config) for trial in trials):
             with_forces = replace(trials[-1], force_head=True)
             outcomes.append(_try(with_forces, config, molecules, results))
         if config.grid.stop_when_rejected and Outcome.ACCEPTED not in outcomes:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kstep.config import Config, GridConfig, Stride
+from kstep.config import Config, Stride
 
 STRIDES: tuple[Stride, ...] = (4, 8, 12, 16)
 FIXED_CAPS_NM = {4: 0.01, 8: 0.02, 12: 0.03, 16: 0.04}
@@ -53,10 +53,15 @@ class Trial:
         )
 
 
-def trials_of(k_steps: Stride, config: GridConfig) -> list[Trial]:
-    """The trials at one k without force head: fixed cap first, then the data's."""
+def trials_of(k_steps: Stride, config: Config) -> list[Trial]:
+    """The trials at one k without force head: fixed cap first, then the data's.
+
+    A splitting has no caps, and a single trial.
+    """
+    if config.model.arch == "splitting":
+        return [Trial(k_steps, "auto")]
     caps: dict[str, float | Literal["auto"]] = {"fixed": FIXED_CAPS_NM[k_steps], "auto": "auto"}
-    return [Trial(k_steps, caps[kind]) for kind in config.caps]
+    return [Trial(k_steps, caps[kind]) for kind in config.grid.caps]
 
 
 def folder(config: Config) -> Path:

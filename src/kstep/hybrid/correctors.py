@@ -6,6 +6,7 @@ whose force and energy are known, so that the next jump starts from a paid-for f
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from kstep.config import Landing
 from kstep.md.dynamics import Atoms, TrueDynamics, TrueState
@@ -122,3 +123,14 @@ def descend(dynamics: TrueDynamics, x: Atoms, iterations: int) -> Atoms:
             x + 0.5 * dynamics.dt_ps**2 * forces / dynamics.masses[:, None]
         )
     return x
+
+
+def usual_corrector(landing: Landing) -> Literal["closing_kick", "drift_kick_drift", "none"]:
+    """The corrector of one call that takes over where a jump ends."""
+    match landing:
+        case "closing_kick":
+            return "closing_kick"
+        case "half_step":
+            return "drift_kick_drift"
+        case "step":
+            return "none"

@@ -8,6 +8,7 @@ from openmm import unit
 
 from kstep.config import HybridConfig
 from kstep.errors import ConfigError
+from kstep.hybrid.correctors import usual_corrector
 from kstep.hybrid.macrostep import Accounts, Ensemble, MacroStep
 from kstep.hybrid.state import Jump, PhaseState
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
@@ -24,7 +25,7 @@ class KStepIntegrator(openmm.CustomIntegrator):
     NVT; without, the dynamics are NVE.
 
     Example:
-        >>> jump = load_learned_jump(checkpoint, molecule, 8, 0.002, "half_step")
+        >>> jump = load_learned_jump(checkpoint, molecule, 8, 0.002, "closing_kick")
         >>> integrator = KStepIntegrator(jump, dt_ps=0.002, temperature=300.0)
         >>> simulation = app.Simulation(topology, system, integrator)
     """
@@ -43,12 +44,13 @@ class KStepIntegrator(openmm.CustomIntegrator):
             jump: a learned or oracle jump.
             dt_ps: base time step, ps.
             temperature: of the thermostat, K; None for NVE.
-            config: corrector, guard, friction and rescaling; defaults otherwise.
+            config: corrector, guard, friction and rescaling; otherwise defaults with the
+                corrector that takes over where the jump ends.
             seed: of the thermostat's noise.
 
         Raises ConfigError for ensemble ghmc, which `kstep run` alone has.
         """
-        config = config or HybridConfig()
+        config = config or HybridConfig(corrector=usual_corrector(jump.landing))
         if config.ensemble == "ghmc":
             raise ConfigError(
                 "a KStepIntegrator has no Metropolis test: use `kstep run` for hybrid.ensemble "

@@ -31,7 +31,8 @@ Images = Mapping[str, bytes]
 
 NOT_MOTION = (
     "motion (GHMC: refused jumps turn the velocities round, so its rates and memory are those of "
-    "a sampler and not comparable with dynamics; its NVE windows are shown, not judged)"
+    "a sampler and not comparable with dynamics; the energy of its NVE windows is shown, not "
+    "judged)"
 )
 
 OF_A_STEP = (

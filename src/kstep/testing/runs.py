@@ -181,7 +181,11 @@ def _macro_steps(
 ) -> list[Segment]:
     if not starts:
         return []
-    settings = {"friction_per_ps": setup.config.friction_per_ps, "energy_rescale": False}
+    settings = {
+        "corrector": "drift_kick_drift",
+        "friction_per_ps": setup.config.friction_per_ps,
+        "energy_rescale": False,
+    }
     config = HybridConfig().model_copy(update=settings)
     dynamics = setup.dynamics()
     jump = ExactJump(setup.dynamics(), setup.base_steps - 1, "half_step")

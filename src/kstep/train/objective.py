@@ -58,12 +58,16 @@ def training_loss(model: JumpModel, batch: WindowBatch, weights: TrainConfig) ->
 
 
 def force_loss(model: SplittingJump, start: JumpBatch) -> Loss:
-    """Mean square error of the accelerations along the constraints, mass-weighted, relative."""
-    molecules = model.molecules(start.species, start.masses, start.terms)
-    tangent = molecules.rigid.at(start.x)
-    mobility, root = molecules.mobility, start.masses.sqrt()[..., None]
-    truth = root * tangent.project(mobility * start.f)
-    learned = root * tangent.project(mobility * molecules.force(start.x))
+    """Mean square error of the accelerations along the constraints, mass-weighted, relative.
+
+    Always in float32: bfloat16 rounds bond vectors by more than the force may err.
+    """
+    with torch.autocast(start.x.device.type, enabled=False):
+        molecules = model.molecules(start.species, start.masses, start.terms)
+        tangent = molecules.rigid.at(start.x)
+        mobility, root = molecules.mobility, start.masses.sqrt()[..., None]
+        truth = root * tangent.project(mobility * start.f)
+        learned = root * tangent.project(mobility * molecules.force(start.x))
     error = (learned - truth).square().sum() / truth.square().sum()
     none = torch.zeros_like(error)
     return Loss(position=none, velocity=none, momentum=none, force=error, total=error)
