@@ -57,6 +57,7 @@ class Run:
         frame_ps: time between frames, ps.
         calls: true-force calls.
         accepted: share of proposals accepted, or of jumps that the guard let pass.
+        masses: Da [N].
     """
 
     pos: np.ndarray
@@ -66,6 +67,7 @@ class Run:
     calls: int
     seconds: float
     accepted: float
+    masses: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def _plain(setting: Setting, name: str) -> Results:
         etot = np.stack([f.epot for f in frames], axis=1) + kinetic_energy(vel, masses)
         seconds = time.perf_counter() - began
         calls = steps * len(frames)
-        results.append((ensemble, Run(pos, vel, etot, FRAME_PS, calls, seconds, 1.0)))
+        results.append((ensemble, Run(pos, vel, etot, FRAME_PS, calls, seconds, 1.0, masses)))
     return results
 
 
@@ -250,7 +252,7 @@ def _propagate(setting: Setting, jump: Jump, hybrid: HybridConfig, ensemble: str
     share = accounts.acceptances / accounts.proposals if accounts.proposals else passed
     pos, vel, etot = (np.array(part) for part in zip(*frames, strict=True))
     calls = int(accounts.calls.sum())
-    return Run(pos, vel, etot, every * step.duration, calls, seconds, share)
+    return Run(pos, vel, etot, every * step.duration, calls, seconds, share, dynamics.masses)
 
 
 def _dynamics(setting: Setting) -> TrueDynamics:
@@ -305,15 +307,11 @@ def _drift(molecule: Molecule, run: Run) -> str:
 
 
 def _temperatures(molecule: Molecule, run: Run) -> list[float]:
-    """By element, K (of the degrees of freedom the element has at rest constraints), and by mode.
-
-    Elements: relative to the first method's would hide a common error; so the share of the
-    element in the constrained degrees of freedom is taken from canonical velocities.
-    """
-    masses = molecule.masses
+    """Of the elements, each with its share of the degrees of freedom, and of three modes, K."""
+    masses = run.masses
     moving = remove_centre_of_mass(run.vel, masses)
     energies = 0.5 * np.einsum("frni,n->n", moving**2, masses) / np.prod(run.vel.shape[:2])
-    freedom = _atomic_freedom(molecule)
+    freedom = _atomic_freedom(molecule, masses)
     values = []
     for number in _elements(molecule):
         own = molecule.numbers == number
@@ -325,13 +323,13 @@ def _temperatures(molecule: Molecule, run: Run) -> list[float]:
     return [*values, *(by_label[label] for label in ("stretch", "bend", "torsion"))]
 
 
-def _atomic_freedom(molecule: Molecule) -> np.ndarray:
+def _atomic_freedom(molecule: Molecule, masses: np.ndarray) -> np.ndarray:
     """Degrees of freedom of every atom: 2 ⟨K⟩ / k_B T for canonical velocities [N].
 
     The diagonal of the projection on what constraints and the centre of mass leave free, at the
     molecule's own conformer.
     """
-    weight = np.sqrt(molecule.masses)
+    weight = np.sqrt(masses)
     rigid = molecule.terms.bonds[molecule.terms.bond_constants[:, 0] == 0]
     arms = molecule.positions[rigid[:, 0]] - molecule.positions[rigid[:, 1]]
     gradients = np.zeros((len(rigid) + 3, molecule.n_atoms, 3))

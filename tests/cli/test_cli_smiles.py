@@ -41,7 +41,7 @@ def test_an_element_the_network_has_not_seen_is_refused(tmp_path: Path) -> None:
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("kstep: ")
-    assert "holds Br, which the shipped network propagator_k8 was not trained on" in last
+    assert "holds Br, which the shipped network splitting was not trained on" in last
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from kstep.mechanics import (
 )
 from kstep.testing import ExactJump, MistakenJump, NaNJump
 from kstep.units import BOLTZMANN
+from regressed import PROPAGATOR
 
 KELVIN = 300.0
 THERMAL = BOLTZMANN * KELVIN
@@ -305,7 +306,7 @@ def test_a_refusal_costs_its_own_force_call_and_no_more():
 
 
 def test_jumps_without_the_structure_are_refused(phenol, make_dynamics):
-    config = load_config([], []).hybrid.model_copy(update={"ensemble": "ghmc"})
+    config = load_config([PROPAGATOR]).hybrid.model_copy(update={"ensemble": "ghmc"})
     jump, rng = NaNJump(8, "half_step"), np.random.default_rng(0)
     with pytest.raises(ArtifactError, match="reversible and keep volume"):
         GhmcStep(jump, make_dynamics(phenol), config, 1, KELVIN, rng)

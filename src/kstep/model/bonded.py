@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
+from numpy.polynomial import chebyshev
 from torch import Tensor, nn
 
 from kstep.force_field import PERIODICITIES
@@ -30,6 +31,11 @@ COUPLING_RATE = 0.02
 COUPLINGS = 2
 """Of a bend: its two stretches with each other, and their sum with the bend."""
 NORMAL_ARM_NM = 0.14
+_COSINES = [
+    [*chebyshev.cheb2poly([0.0] * n + [1.0])[1:], *[0.0] * (PERIODICITIES - n)]
+    for n in range(1, PERIODICITIES + 1)
+]
+"""cos nφ in the powers of cos φ, from the first; constants exert no force."""
 SOFT = 1e-10
 """Keeps lengths differentiable where atoms coincide, that is at padding, nm²."""
 STRAIGHT = 1e-12
@@ -50,7 +56,7 @@ class BondedParameters:
         stretch: kJ/mol of the powers of a stretch [B, NB, 4].
         bend: of the powers of a bend [B, NA, 4].
         coupling: [B, NA, 2].
-        turn: of cos nφ [B, NT, 6].
+        turn: of the powers of cos φ [B, NT, 6].
     """
 
     arms: Float[Tensor, "B A N"]
@@ -100,7 +106,7 @@ class Bonded(nn.Module):
             stretch=_powers_of(scale, stretch),
             bend=_powers_of(bend_scale, bend[..., :ORDERS]),
             coupling=COUPLING_RATE * bend_scale * bend[..., ORDERS:],
-            turn=(constants[..., :PERIODICITIES] + turn) * present,
+            turn=((constants[..., :PERIODICITIES] + turn) * present) @ turn.new_tensor(_COSINES),
         )
 
 
@@ -144,23 +150,18 @@ def bonded_energy(x: Float[Tensor, "B N 3"], parameters: BondedParameters) -> Fl
     if n_torsions:
         links = arms[:, straight:].reshape(len(x), 3, n_torsions, 3)
         normals = torch.linalg.cross(links[:, :2], links[:, 1:])
-        areas = normals.square().sum(-1).prod(1)
-        cosine = normals.prod(1).sum(-1) / (areas + STRAIGHT).sqrt()
-        energy = energy + (parameters.turn * _turns(cosine)).sum((1, 2))
+        first, second = normals.unbind(1)
+        areas = first.square().sum(-1) * second.square().sum(-1)
+        cosine = (first * second).sum(-1) / (areas + STRAIGHT).sqrt()
+        energy = energy + _powers(parameters.turn, cosine)
     return energy
 
 
 def _powers(
-    coefficients: Float[Tensor, "B K 4"], deviation: Float[Tensor, "B K"]
+    coefficients: Float[Tensor, "B K p"], value: Float[Tensor, "B K"]
 ) -> Float[Tensor, " B"]:
-    one, two, three, four = coefficients.unbind(-1)
-    inner = (four * deviation + three) * deviation + two
-    return ((inner * deviation + one) * deviation).sum(1)
-
-
-def _turns(cosine: Float[Tensor, "B K"]) -> Float[Tensor, "B K 6"]:
-    """Cosines of nφ for n = 1 … 6: Chebyshev polynomials of the first kind."""
-    turns = [torch.ones_like(cosine), cosine]
-    for _ in range(PERIODICITIES - 1):
-        turns.append(2.0 * cosine * turns[-1] - turns[-2])
-    return torch.stack(turns[1:], dim=-1)
+    """Σ_p a_p valueᵖ, p = 1 …, over all terms (Horner's scheme)."""
+    *lower, result = coefficients.unbind(-1)
+    for coefficient in reversed(lower):
+        result = result * value + coefficient
+    return (result * value).sum(1)
