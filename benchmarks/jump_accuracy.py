@@ -89,12 +89,15 @@ def main() -> None:
 def measure(config: Config, molecule: Molecule, network: Network) -> Row:
     """All of one molecule."""
     source = survey(config.paths.data / "md" / f"{molecule.name}.npz")
-    loaded = load_jump(network.checkpoint)
-    record = {"k_steps": config.train.k_steps, "dt_ps": source.dt_ps, "molecules": [molecule.name]}
-    dataset = cut_windows([source], config.train.k_steps, record, lambda: None)
-    windows = jump_windows(dataset, loaded.physics.landing, loaded.physics.closing_ps)
+    k_steps, hybrid = config.train.k_steps, config.hybrid
+    model = load_jump(network.checkpoint).model
+    model = model.composed(k_steps, hybrid.drifts_per_step, hybrid.impulse)
+    physics = model.physics
+    record = {"k_steps": k_steps, "dt_ps": source.dt_ps, "molecules": [molecule.name]}
+    dataset = cut_windows([source], k_steps, record, lambda: None)
+    windows = jump_windows(dataset, physics.landing, physics.closing_ps)
     chosen = np.linspace(0, dataset.n_windows - 1, min(WINDOWS, dataset.n_windows)).astype(int)
-    relative = score(loaded.model, windows, torch.from_numpy(np.unique(chosen))).all
+    relative = score(model, windows, torch.from_numpy(np.unique(chosen))).all
     states = read_states(source)
     starts = np.unique(np.linspace(0, len(states.x) - 1, STATES).astype(int))
     x, v = (np.asarray(a[starts, 0], dtype=np.float64) for a in (states.x, states.v))
@@ -107,7 +110,7 @@ def measure(config: Config, molecule: Molecule, network: Network) -> Row:
         molecule,
         config.train.k_steps,
         md.dt_ps,
-        loaded.physics.landing,
+        physics.landing,
         config.hybrid.drifts_per_step,
         config.hybrid.impulse,
     )

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from kstep.model.chemistry import last_layer, separations, two_layers
 
-SIZES = 4
-"""Classes of separation."""
+SEPARATIONS = 4
+"""Pairs are told apart by the bonds between them: one, two, three or more."""
 DENSITIES = 6
 """Sums over the surroundings of an atom."""
 CHARGES = 2
@@ -26,8 +26,8 @@ PAIR_UNIT, ATOM_UNIT, CHARGE_UNIT = 20.0, 10.0, 2.5
 DECAY_NM = 0.25
 WIDTH = 0.085
 """Basis functions are Gaussians in exp(−r/DECAY_NM)."""
-REACH_NM = 0.15
-"""Of the two functions that fall as 1/r and 1/r³."""
+REACH_NM, CORE_NM = 0.15, 0.1
+"""Of the two functions that fall as 1/r and 1/r³, softened within the core."""
 SOFT = 1e-6
 """Keeps the distance of an atom to itself differentiable, nm²."""
 COULOMB_UNIT = 100.0
@@ -63,12 +63,12 @@ class Nonbonded(nn.Module):
 
     def __init__(self, hidden: int, basis: int) -> None:
         super().__init__()
-        self.separation = nn.Embedding(SIZES, hidden)
+        self.separation = nn.Embedding(SEPARATIONS, hidden)
         self.partner = nn.Linear(hidden, hidden)
         self.pair = two_layers(2 * hidden, hidden, basis)
-        self.coulomb = nn.Parameter(torch.zeros(SIZES, basis))
+        self.coulomb = nn.Parameter(torch.zeros(SEPARATIONS, basis))
         self.sent = nn.Linear(hidden, basis * DENSITIES)
-        self.felt = nn.Parameter(torch.ones(SIZES, DENSITIES))
+        self.felt = nn.Parameter(torch.ones(SEPARATIONS, DENSITIES))
         self.known = nn.Linear(hidden, hidden)
         self.density = nn.Linear(DENSITIES, hidden, bias=False)
         self.atom = nn.Linear(hidden, 1 + CHARGES)
@@ -130,5 +130,5 @@ class Nonbonded(nn.Module):
     def _basis(self, distance: Float[Tensor, "B N N"]) -> Float[Tensor, "B N N K"]:
         near = torch.exp(-distance / DECAY_NM)[..., None]
         gaussians = torch.exp(-0.5 * ((near - self.centres) / WIDTH).square())
-        inverse = (REACH_NM / (distance.square() + 0.01).sqrt())[..., None]
+        inverse = (REACH_NM / (distance.square() + CORE_NM**2).sqrt())[..., None]
         return torch.cat((inverse, inverse**3, gaussians), dim=-1)
