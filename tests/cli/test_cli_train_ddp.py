@@ -28,7 +28,9 @@ BATCHES, FAIL_AT = 60, 32
 def kstep(folder: Path, records: Path, **environment: str) -> subprocess.CompletedProcess:
     """Train with two processes; all that they do is recorded."""
     records.mkdir()
-    sections = make_config(folder).model_dump(mode="json", include={"model", "train", "hybrid", "paths"})
+    sections = make_config(folder).model_dump(
+        mode="json", include={"model", "train", "hybrid", "paths"}
+    )
     overrides = [f"paths.data={folder}", *LENGTH, "train.devices=2", "train.strategy=ddp"]
     path = folder / "config.yaml"
     path.write_text(json.dumps(sections))
