@@ -9,6 +9,7 @@ import pytest
 from kstep.artifacts import hash_file, write_json
 from kstep.config import load_config
 from kstep.errors import ArtifactError
+from kstep.hybrid import load_learned_jump
 from kstep.model import load_jump
 from kstep.molecule import load_molecule
 from kstep.networks import adaptation_folder, networks_for, shipped_checkpoint
@@ -16,7 +17,7 @@ from kstep.networks.shipped import WEIGHTS, remarks
 from regressed import PROPAGATOR
 
 RAW = Path(__file__).parents[1] / "data" / "raw"
-STRIDES = sorted(int(path.stem.rpartition("_k")[2]) for path in WEIGHTS.glob("*.ckpt"))
+STRIDES = sorted(int(path.stem.rpartition("_k")[2]) for path in WEIGHTS.glob("propagator_k*.ckpt"))
 MEGABYTE = 1e6
 
 
@@ -47,6 +48,29 @@ def test_a_shipped_network_is_what_its_name_and_card_say(k_steps: int) -> None:
 
 def test_all_shipped_files_together_are_small() -> None:
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 10 * MEGABYTE
+
+
+@pytest.mark.parametrize("k_steps", [4, 8, 12, 16])
+def test_the_shipped_splitting_serves_every_stride(tmp_path, phenol, k_steps: int) -> None:
+    overrides = [f"paths.run={tmp_path}", "hybrid.network=shipped", f"train.k_steps={k_steps}"]
+    config = load_config([], overrides)
+    network = networks_for(config, [phenol])["phenol"]
+    assert network.checkpoint == WEIGHTS / "splitting.ckpt"
+    physics = load_jump(network.checkpoint).physics
+    assert physics.landing == "closing_kick"
+    assert physics.fingerprints == {}
+    assert {1, 6, 7, 8, 9, 16, 17} == set(physics.elements)
+    jump = load_learned_jump(network.checkpoint, phenol, k_steps, config.md.dt_ps, physics.landing)
+    assert jump.k_steps == k_steps
+    assert jump.closing_ps == pytest.approx(0.5 * config.md.dt_ps)
+    card = network.checkpoint.with_suffix(".md").read_text()
+    assert "molecules never seen" in card
+
+
+def test_an_architecture_without_a_network_is_refused(tmp_path) -> None:
+    config = configure(tmp_path, "model.arch=torchmdnet_et")
+    with pytest.raises(ArtifactError, match="is shipped: choose another"):
+        shipped_checkpoint(config)
 
 
 def test_a_stride_without_a_network_is_refused(tmp_path: Path) -> None:
