@@ -34,7 +34,7 @@ from kstep.model import (
     make_predictor,
 )  # fmt: skip
 from kstep.molecule import Molecule, load_molecules
-from kstep.networks.shipped import WEIGHTS
+from kstep.networks.shipped import weights_file
 from kstep.train.objective import training_loss
 from kstep.train.optimiser import make_optimiser
 from kstep.train.windows import WindowBatch
@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--splitting", type=Path, default=WEIGHTS / "splitting.ckpt")
+    parser.add_argument("--splitting", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     options = parser.parse_args()
     config = load_config([], options.overrides)
@@ -67,7 +67,8 @@ def main() -> None:
     torch.manual_seed(0)
     # A predictor records its network after many jumps: here as if they had been made.
     kstep.model.recording.WORTH_RECORDING = 1
-    models = make_models(config, molecules, options.splitting)
+    splitting = options.splitting or weights_file("splitting", config.train.k_steps)
+    models = make_models(config, molecules, splitting)
     for name, model in models.items():
         size = sum(parameter.numel() for parameter in model.parameters())
         print(f"{name}: {size:,} parameters, k = {model.physics.k_steps}")
@@ -92,7 +93,7 @@ def make_models(
         fingerprints={},
         temperatures_K=(300.0,),
     )
-    shipped = WEIGHTS / f"propagator_k{k_steps}.ckpt"
+    shipped = weights_file("propagator", k_steps)
     models = {
         "splitting": load_jump(splitting).model.composed(
             k_steps, config.hybrid.drifts_per_step, config.hybrid.impulse

@@ -16,7 +16,7 @@ from kstep.artifacts import hash_file, read_json, write_text
 from kstep.config import load_config
 from kstep.environments import familiar_share
 from kstep.model import load_jump, save_jump
-from kstep.networks.shipped import WEIGHTS
+from kstep.networks.shipped import weights_file
 from kstep.train.data import TrainingData, environments_of, read_data
 
 TITLES = {
@@ -58,8 +58,7 @@ def main() -> None:
     # molecules must not collide with them.
     physics = loaded.physics.model_copy(update={"fingerprints": {}})
     loaded.model.physics = physics
-    arch = config.model.arch
-    target = WEIGHTS / ("splitting.ckpt" if arch == "splitting" else f"{arch}_k{k_steps}.ckpt")
+    target = weights_file(config.model.arch, k_steps)
     target.parent.mkdir(exist_ok=True)
     save_jump(target, loaded.model, {key: record[key] for key in KEPT})
     text = card(options.command, record, data, target, k_steps)

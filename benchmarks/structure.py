@@ -19,16 +19,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from kstep.artifacts import write_text
 from kstep.config import Config, HybridConfig, load_config
 from kstep.controls.variants import variant
+from kstep.evaluate.coordinates import CoordinateClass, Kind, as_mdtraj, values
 from kstep.evaluate.memory import end_to_end
 from kstep.evaluate.modes import mode_energies
 from kstep.evaluate.statistics import inefficiency
 from kstep.hybrid import Jump, load_learned_jump
 from kstep.hybrid.ghmc import GhmcStep
 from kstep.hybrid.macrostep import MacroStep
+from kstep.hybrid.map_quality import tangent_basis
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
 from kstep.md.dynamics import TrueDynamics
 from kstep.md.integrators import recording_velocity_verlet
@@ -37,7 +40,7 @@ from kstep.md.sampling import Sampler
 from kstep.md.systems import load_system
 from kstep.mechanics import kinetic_energy, remove_centre_of_mass
 from kstep.molecule import Molecule, load_molecules, symbol
-from kstep.networks.shipped import WEIGHTS
+from kstep.networks.shipped import weights_file
 from kstep.progress import progress
 from kstep.testing.oracles import ExactJump
 from kstep.units import BOLTZMANN, MEV_PER_KJ_PER_MOL
@@ -96,8 +99,12 @@ def main() -> None:
         for replica in range(options.replicas)
     ]
     setting = Setting(config, molecule, starts, options.nve_ps, options.nvt_ps)
-    propagator = options.propagator or WEIGHTS / f"propagator_k{config.train.k_steps}.ckpt"
-    methods = _methods(setting, options.splitting, propagator)
+    k_steps = config.train.k_steps
+    methods = _methods(
+        setting,
+        options.splitting or weights_file("splitting", k_steps),
+        options.propagator or weights_file("propagator", k_steps),
+    )
     chosen = options.only or list(methods)
     rows = []
     with progress(f"structure {molecule.name}", len(chosen), "methods") as bar:
@@ -128,7 +135,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, action="append", default=[])
     parser.add_argument("--molecule", required=True)
-    parser.add_argument("--splitting", type=Path, default=WEIGHTS / "splitting.ckpt")
+    parser.add_argument("--splitting", type=Path)
     parser.add_argument("--propagator", type=Path)
     parser.add_argument("--replicas", type=int, default=4)
     parser.add_argument("--nve-ps", type=float, default=1000.0)
@@ -329,39 +336,33 @@ def _atomic_freedom(molecule: Molecule, masses: np.ndarray) -> np.ndarray:
     The diagonal of the projection on what constraints and the centre of mass leave free, at the
     molecule's own conformer.
     """
-    weight = np.sqrt(masses)
-    rigid = molecule.terms.bonds[molecule.terms.bond_constants[:, 0] == 0]
-    arms = molecule.positions[rigid[:, 0]] - molecule.positions[rigid[:, 1]]
-    gradients = np.zeros((len(rigid) + 3, molecule.n_atoms, 3))
-    rows = np.arange(len(rigid))
-    gradients[rows, rigid[:, 0]] = arms / weight[rigid[:, 0], None]
-    gradients[rows, rigid[:, 1]] = -arms / weight[rigid[:, 1], None]
-    for axis in range(3):
-        gradients[len(rigid) + axis, :, axis] = weight
-    basis, _ = np.linalg.qr(gradients.reshape(len(gradients), -1).T)
-    return 3.0 - (basis**2).sum(1).reshape(-1, 3).sum(1)
+    within = (tangent_basis(molecule.positions, masses, molecule.constraints) ** 2).sum((0, 2))
+    return within - 3.0 * masses / masses.sum()
 
 
 def _torsions(molecule: Molecule, run: Run) -> list[list[np.ndarray]]:
     """Cosine and sine of one torsion for each central bond, by replica."""
     proper = molecule.terms.torsion_constants[:, -1] == 0
     one_each = {tuple(sorted(t[1:3])): t for t in molecule.terms.torsions[proper].tolist()}
-    found = []
-    for atoms in one_each.values():
-        a, b, c, d = (run.pos[:, :, atom] for atom in atoms)
-        first, axis, last = b - a, c - b, d - c
-        one, two = np.cross(first, axis), np.cross(axis, last)
-        sine = np.einsum("fri,fri->fr", np.cross(one, two), axis) / np.linalg.norm(axis, axis=-1)
-        angle = np.arctan2(sine, np.einsum("fri,fri->fr", one, two))
-        found += [list(np.cos(angle).T), list(np.sin(angle).T)]
-    return found
+    radians = np.radians(_values(molecule, run, "dihedral", list(one_each.values())))
+    return [list(wave(angle).T) for angle in radians for wave in (np.cos, np.sin)]
 
 
 def _ends(molecule: Molecule, run: Run) -> list[list[np.ndarray]]:
     """The end-to-end distance, by replica."""
-    (pair,) = end_to_end(molecule)[0].members[:1]
-    first, last = (run.pos[:, :, atom] for atom in pair)
-    return [list(np.linalg.norm(first - last, axis=-1).T)]
+    (distance,) = _values(molecule, run, "distance", end_to_end(molecule)[0].members[:1].tolist())
+    return [list(distance.T)]
+
+
+def _values(
+    molecule: Molecule, run: Run, kind: Kind, members: list[list[int]]
+) -> Float[np.ndarray, "K F R"]:
+    """Internal coordinates in all frames of all replicas."""
+    if not members:
+        return np.empty((0, *run.pos.shape[:2]))
+    frames = as_mdtraj(molecule, run.pos.reshape(-1, molecule.n_atoms, 3))
+    found = values(frames, CoordinateClass(kind, "", np.array(members)))
+    return found.T.reshape(len(members), *run.pos.shape[:2])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 from jaxtyping import Int
 
-from kstep.molecule import symbol
+from kstep.molecule import neighbours, symbol
 
 
 def environments(numbers: Int[np.ndarray, " N"], bonds: Int[np.ndarray, "B 2"]) -> list[str]:
@@ -14,10 +14,10 @@ def environments(numbers: Int[np.ndarray, " N"], bonds: Int[np.ndarray, "B 2"]) 
     Two shells of bonds tell functional groups apart; that of an atom is the same in any order of
     the atoms.
     """
-    neighbours = _neighbours(len(numbers), bonds)
-    shells = _first_shells(numbers, neighbours)
+    adjacent = neighbours(len(numbers), bonds)
+    shells = _first_shells(numbers, adjacent)
     return [
-        f"{shells[atom]}<{','.join(sorted(shells[other] for other in neighbours[atom]))}>"
+        f"{shells[atom]}<{','.join(sorted(shells[other] for other in adjacent[atom]))}>"
         for atom in range(len(numbers))
         if numbers[atom] > 1
     ]
@@ -39,17 +39,9 @@ def strange_shells(own: Collection[str], known: Collection[str]) -> list[str]:
     return sorted({first_shell(environment) for environment in own} - seen)
 
 
-def _first_shells(numbers: Int[np.ndarray, " N"], neighbours: list[list[int]]) -> list[str]:
+def _first_shells(numbers: Int[np.ndarray, " N"], adjacent: list[list[int]]) -> list[str]:
     symbols = [symbol(int(number)) for number in numbers]
     return [
-        f"{symbols[atom]}({','.join(sorted(symbols[other] for other in neighbours[atom]))})"
+        f"{symbols[atom]}({','.join(sorted(symbols[other] for other in adjacent[atom]))})"
         for atom in range(len(numbers))
     ]
-
-
-def _neighbours(count: int, bonds: Int[np.ndarray, "B 2"]) -> list[list[int]]:
-    neighbours: list[list[int]] = [[] for _ in range(count)]
-    for first, second in bonds.tolist():
-        neighbours[first].append(second)
-        neighbours[second].append(first)
-    return neighbours

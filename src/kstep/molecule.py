@@ -129,3 +129,12 @@ def load_molecules(raw: Path) -> list[Molecule]:
     if content.get("schema") != INDEX_SCHEMA:
         raise ArtifactError(f"{index} is not an index of kstep: run `kstep prep` again.")
     return [load_molecule(raw / name) for name in content["molecules"]]
+
+
+def neighbours(n_atoms: int, bonds: Int[np.ndarray, "B 2"]) -> list[list[int]]:
+    """Bonded atoms of every atom, ascending."""
+    adjacent: list[list[int]] = [[] for _ in range(n_atoms)]
+    for first, second in bonds.tolist():
+        adjacent[first].append(second)
+        adjacent[second].append(first)
+    return [sorted(atoms) for atoms in adjacent]

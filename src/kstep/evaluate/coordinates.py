@@ -15,8 +15,8 @@ import mdtraj
 import numpy as np
 from jaxtyping import Float, Int
 
-from kstep.evaluate.symmetry import atom_classes, neighbours
-from kstep.molecule import Molecule, symbol
+from kstep.evaluate.symmetry import atom_classes
+from kstep.molecule import Molecule, neighbours, symbol
 
 Kind = Literal["bond", "angle", "dihedral", "distance", "all distances"]
 LINEAR_DEG = 170.0

@@ -8,8 +8,7 @@ from kstep.evaluate.cost import Timing
 from kstep.evaluate.metrics import SIDES, EfficiencyMetrics, Pair, TorsionMemory
 from kstep.evaluate.observed import Observed, observe
 from kstep.evaluate.sides import Side
-from kstep.evaluate.symmetry import neighbours
-from kstep.molecule import Molecule, symbol
+from kstep.molecule import Molecule, neighbours, symbol
 
 TURNS_DEG = 60.0
 """A dihedral that is never farther from its mean direction librates, it does not turn."""

@@ -19,9 +19,8 @@ from jaxtyping import Float, Int
 from scipy import linalg
 
 from kstep.evaluate.coordinates import LINEAR_DEG
-from kstep.evaluate.symmetry import neighbours
 from kstep.mechanics import cross, inertia_tensor, remove_centre_of_mass
-from kstep.molecule import Molecule, symbol
+from kstep.molecule import Molecule, neighbours, symbol
 
 ROTATION = "rotation"
 LABELS = [ROTATION, "stretch", "bend", "torsion"]

@@ -5,14 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Int
 
-
-def neighbours(n_atoms: int, bonds: Int[np.ndarray, "B 2"]) -> list[list[int]]:
-    """Bonded atoms of every atom, ascending."""
-    adjacent: list[list[int]] = [[] for _ in range(n_atoms)]
-    for first, second in bonds.tolist():
-        adjacent[first].append(second)
-        adjacent[second].append(first)
-    return [sorted(atoms) for atoms in adjacent]
+from kstep.molecule import neighbours
 
 
 def atom_classes(numbers: Int[np.ndarray, " N"], bonds: Int[np.ndarray, "B 2"]) -> list[int]:

@@ -13,7 +13,7 @@ from numpy.polynomial import chebyshev
 from torch import Tensor, nn
 
 from kstep.force_field import PERIODICITIES
-from kstep.model.chemistry import chosen_atoms, last_layer, two_layers
+from kstep.model.layers import chosen_atoms, last_layer, silence, two_layers
 from kstep.model.terms import TermBatch
 
 STRETCH_NM = 0.005
@@ -77,28 +77,26 @@ class Bonded(nn.Module):
         self.angle = two_layers(2 * hidden + 2, hidden, ORDERS + COUPLINGS)
         self.torsion = two_layers(2 * hidden + PERIODICITIES + 1, hidden, PERIODICITIES)
         for network in (self.bond, self.angle, self.torsion):
-            for parameter in last_layer(network).parameters():
-                nn.init.zeros_(parameter)
+            silence(last_layer(network))
 
     def forward(self, nodes: Float[Tensor, "B N H"], terms: TermBatch) -> BondedParameters:
         """The constants of some molecules."""
-        dtype = nodes.dtype
         bonds, angles, torsions = terms.bonds, terms.angles, terms.torsions
-        strength, length = terms.bond_constants.to(dtype).unbind(-1)
+        strength, length = terms.bond_constants.unbind(-1)
         scale = (strength * STRETCH_NM**2)[..., None]  # 0 where the bond is rigid
         pair = chosen_atoms(nodes, bonds).sum(2)
         known = torch.stack((scale[..., 0] / 8.0, length / NORMAL_ARM_NM), dim=-1)
         stretch = self.bond(torch.cat((pair, known), dim=-1))
-        firmness, rest = terms.angle_constants.to(dtype).unbind(-1)
+        firmness, rest = terms.angle_constants.unbind(-1)
         bend_scale = (firmness * BEND**2)[..., None]
         ends, middle = chosen_atoms(nodes, angles[..., ::2]).sum(2), angles[..., 1:2]
         known = torch.stack((bend_scale[..., 0] / 3.0, rest / 2.0), dim=-1)
         bend = self.angle(torch.cat((ends, chosen_atoms(nodes, middle).sum(2), known), dim=-1))
         ends, middles = torsions[..., ::3], torsions[..., 1:3]
         four = (chosen_atoms(nodes, ends).sum(2), chosen_atoms(nodes, middles).sum(2))
-        constants = terms.torsion_constants.to(dtype)
+        constants = terms.torsion_constants
         turn = TURN * self.torsion(torch.cat((*four, constants / 10.0), dim=-1))
-        present = (torsions[..., :1] != torsions[..., 1:2]).to(dtype)
+        present = (torsions[..., :1] != torsions[..., 1:2]).to(nodes.dtype)
         return BondedParameters(
             arms=_arms(terms, nodes),
             rest_lengths=length,

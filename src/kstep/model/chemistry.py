@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from kstep.model.layers import two_layers
 from kstep.model.terms import TermBatch
 
 MAX_ATOMIC_NUMBER = 118
@@ -33,18 +34,6 @@ class Chemistry(nn.Module):
         return nodes
 
 
-def two_layers(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """A network with one hidden layer."""
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
-
-
-def last_layer(network: nn.Sequential) -> nn.Linear:
-    """The last linear map of `two_layers`."""
-    last = network[-1]
-    assert isinstance(last, nn.Linear)
-    return last
-
-
 def typical(nonbonded: Float[Tensor, "B N 3"]) -> Float[Tensor, "B N 3"]:
     """Charge, σ and ε as numbers around one."""
     charge, sigma, epsilon = nonbonded.unbind(-1)
@@ -69,11 +58,3 @@ def separations(bonded: Float[Tensor, "B N N"]) -> Int[Tensor, "B N N"]:
     far = torch.where(three > 0, 2, far)
     far = torch.where(two > 0, 1, far)
     return torch.where(bonded > 0, 0, far)
-
-
-def chosen_atoms(
-    nodes: Float[Tensor, "B N H"], atoms: Int[Tensor, "B K n"]
-) -> Float[Tensor, "B K n H"]:
-    """Features of the atoms of every term."""
-    batch = torch.arange(len(nodes), device=nodes.device)[:, None, None]
-    return nodes[batch, atoms]

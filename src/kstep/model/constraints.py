@@ -108,8 +108,7 @@ def rigid_bonds(terms: TermBatch, masses: Float[Tensor, "B N"]) -> RigidBonds:
     incidence = masses.new_zeros(*present.shape, masses.shape[1])
     incidence = incidence.scatter_add(2, atoms[..., :1], sign)
     incidence = incidence.scatter_add(2, atoms[..., 1:], -sign)
-    mobility = torch.where(masses > 0, 1.0 / masses.clamp_min(1e-9), 0.0)
-    push = incidence.transpose(1, 2) * mobility[..., None]
+    push = incidence.transpose(1, 2) * mobilities(masses)
     return RigidBonds(
         incidence=incidence,
         push=push,
@@ -117,6 +116,11 @@ def rigid_bonds(terms: TermBatch, masses: Float[Tensor, "B N"]) -> RigidBonds:
         squares=lengths.square() * present,
         absent=torch.diag_embed((~present).to(masses.dtype)),
     )
+
+
+def mobilities(masses: Float[Tensor, "B N"]) -> Float[Tensor, "B N 1"]:
+    """1/m, 1/Da; 0 at padding."""
+    return torch.where(masses > 0, 1.0 / masses.clamp_min(1e-9), 0.0)[..., None]
 
 
 def _first(

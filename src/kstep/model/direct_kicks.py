@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from kstep.config import ModelConfig
 from kstep.model.internal import internal_geometry
+from kstep.model.layers import silence
 from kstep.model.operators import InternalHead
 from kstep.model.pairs import PairGeometry
 from kstep.model.potential import Force
@@ -35,8 +36,8 @@ class DirectForce(nn.Module):
         self.invariants = Invariants(hidden, config.rbf_size)
         self.internal = InternalHead(hidden, operators=0)
         self.pair = nn.Linear(hidden, 1, bias=False)
-        for parameter in (*self.internal.coefficients.parameters(), self.pair.weight):
-            nn.init.zeros_(parameter)
+        for part in (self.internal.coefficients, self.pair):
+            silence(part)
 
     def force_of(self, species: Int[Tensor, "B N"], terms: TermBatch) -> Force:
         """The vectors of some molecules, kJ/mol/nm, as a function of x."""

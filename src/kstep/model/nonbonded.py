@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from kstep.model.chemistry import last_layer, separations, two_layers
+from kstep.model.chemistry import separations
+from kstep.model.layers import last_layer, two_layers
 
 SEPARATIONS = 4
 """Pairs are told apart by the bonds between them: one, two, three or more."""

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kstep.model.internal import KINDS, InternalGeometry
+from kstep.model.layers import chosen_atoms
 from kstep.model.pairs import Pairs
 
 SOURCES = 2
@@ -76,9 +77,8 @@ class InternalHead(nn.Module):
         self, nodes: Float[Tensor, "B N H"], geometry: InternalGeometry
     ) -> InternalOperators:
         """Coefficients of all internal coordinates; equal for a coordinate read backwards."""
-        batch = torch.arange(len(nodes), device=nodes.device)[:, None, None]
-        ends = self.at_ends(nodes)[batch, geometry.ends].sum(2)
-        middles = self.at_middles(nodes)[batch, geometry.middles].sum(2)
+        ends = chosen_atoms(self.at_ends(nodes), geometry.ends).sum(2)
+        middles = chosen_atoms(self.at_middles(nodes), geometry.middles).sum(2)
         features = self.kind(geometry.kind) + ends + middles + self.state(geometry.state)
         coefficients: Tensor = self.coefficients(nn.functional.silu(features))
         return InternalOperators(

@@ -47,8 +47,8 @@ class LearnedPotential(nn.Module):
 
     def parameters_of(self, species: Int[Tensor, "B N"], terms: TermBatch) -> PotentialParameters:
         """The coefficients of some molecules, of the type of the network's weights."""
-        bonded = bond_matrix(terms, species.shape[1]).to(self.nonbonded.coulomb.dtype)
-        typed = terms.to_dtype(bonded.dtype)
+        typed = terms.to_dtype(self.nonbonded.coulomb.dtype)
+        bonded = bond_matrix(typed, species.shape[1])
         nodes = self.chemistry(species, typed, bonded)
         charges = typed.nonbonded[..., 0]
         return PotentialParameters(

@@ -1,6 +1,7 @@
 """A trained jump for the hybrid loop: NumPy states in, NumPy states out."""
 
 import copy
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -46,8 +47,36 @@ def make_predictor(
         terms: of its force field.
     """
     if isinstance(model, SplittingJump):
-        return SplittingPredictor(model, numbers, masses, terms)
-    return RegressedPredictor(model, numbers, masses, terms)
+        return SplittingPredictor(model, _Molecule(model, numbers, masses, terms, torch.float64))
+    assert isinstance(model, RegressedJump)
+    return RegressedPredictor(model, _Molecule(model, numbers, masses, terms, torch.float32))
+
+
+class _Molecule:
+    """One molecule as tensors of one type, where a model's weights are."""
+
+    def __init__(
+        self,
+        model: JumpModel,
+        numbers: Int[np.ndarray, " N"],
+        masses: Float[np.ndarray, " N"],
+        terms: Terms,
+        dtype: torch.dtype,
+    ) -> None:
+        self._device, self._dtype = next(model.parameters()).device, dtype
+        self._species = torch.from_numpy(numbers.astype(np.int64)).to(self._device)
+        self._masses = self.tensor(masses)
+        self._terms = batch_terms(pad_terms([terms]), dtype).to(self._device)
+        self.weights = masses / masses.sum()
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """An array in the molecule's type and place."""
+        return torch.tensor(array, dtype=self._dtype, device=self._device)
+
+    def copies(self, replicas: int) -> tuple[Tensor, Tensor, TermBatch]:
+        """Species, masses and terms of so many copies."""
+        species, masses = self._species.expand(replicas, -1), self._masses.expand(replicas, -1)
+        return species, masses, self._terms.expand(replicas)
 
 
 class RegressedPredictor:
@@ -55,100 +84,63 @@ class RegressedPredictor:
 
     The network computes differences in float32; they are added to the float64 state, so a
     jump costs no precision of the state.
-
-    Args:
-        model, numbers, masses, terms: as for `make_predictor`.
     """
 
-    def __init__(
-        self,
-        model: JumpModel,
-        numbers: Int[np.ndarray, " N"],
-        masses: Float[np.ndarray, " N"],
-        terms: Terms,
-    ) -> None:
-        self._device = next(model.parameters()).device
-        self._weights = masses / masses.sum()
-        species = torch.from_numpy(numbers.astype(np.int64)).to(self._device)
-        padded = batch_terms(pad_terms([terms])).to(self._device)
-        self._network = _OneMolecule(model, species, self._single(masses), padded).eval()
+    def __init__(self, model: RegressedJump, molecule: _Molecule) -> None:
+        self._molecule = molecule
+        network = _OneMolecule(model, molecule).eval()
         # The propagator does the same operations whatever the state: they can be recorded.
-        recordable = isinstance(model, RegressedJump) and isinstance(model.network, Propagator)
-        self._jump = Recorder(self._network) if recordable else self._network
+        recordable = isinstance(model.network, Propagator)
+        self._jump = Recorder(network) if recordable else network
 
     def __call__(self, x: Replicas, v: Replicas, f: Replicas) -> tuple[Replicas, Replicas]:
         """As of every `JumpPredictor`."""
         # Centred in float64: far from the origin float32 would lose the geometry.
-        centred = x - np.einsum("rni,n->ri", x, self._weights)[:, None]
-        states = (self._single(centred), self._single(v), self._single(f))
+        centred = x - np.einsum("rni,n->ri", x, self._molecule.weights)[:, None]
         with torch.inference_mode():
-            dx, dv = self._jump(*states)
+            dx, dv = self._jump(*(self._molecule.tensor(array) for array in (centred, v, f)))
         return x + dx.cpu().numpy(), v + dv.cpu().numpy()
-
-    def _single(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array.astype(np.float32)).to(self._device)
 
 
 class _OneMolecule(nn.Module):
     """A model as a function of the states of one molecule alone."""
 
-    def __init__(
-        self,
-        model: JumpModel,
-        species: Int[Tensor, " N"],
-        masses: Float[Tensor, " N"],
-        terms: TermBatch,
-    ) -> None:
+    def __init__(self, model: JumpModel, molecule: _Molecule) -> None:
         super().__init__()
-        self._model, self._species, self._masses, self._terms = model, species, masses, terms
+        self._model, self._molecule = model, molecule
 
     def forward(
         self, x: Float[Tensor, "R N 3"], v: Float[Tensor, "R N 3"], f: Float[Tensor, "R N 3"]
     ) -> tuple[Float[Tensor, "R N 3"], Float[Tensor, "R N 3"]]:
         """Δx, nm, and Δv, nm/ps."""
-        replicas = len(x)
-        species, masses = self._species.expand(replicas, -1), self._masses.expand(replicas, -1)
-        jump = self._model(JumpBatch(species, masses, x, v, f, self._terms.expand(replicas)))
+        species, masses, terms = self._molecule.copies(len(x))
+        jump = self._model(JumpBatch(species, masses, x, v, f, terms))
         return jump.dx, jump.dv
 
 
 class SplittingPredictor:
-    """Jumps by drifts and learned kicks, in float64: reversible to round-off.
+    """Jumps by drifts and learned kicks, in float64: reversible to round-off."""
 
-    Args:
-        model, numbers, masses, terms: as for `make_predictor`.
-    """
-
-    def __init__(
-        self,
-        model: SplittingJump,
-        numbers: Int[np.ndarray, " N"],
-        masses: Float[np.ndarray, " N"],
-        terms: Terms,
-    ) -> None:
+    def __init__(self, model: SplittingJump, molecule: _Molecule) -> None:
         self._model = copy.deepcopy(model).double().requires_grad_(False).eval()
-        self._device = next(model.parameters()).device
-        self._species = torch.from_numpy(numbers.astype(np.int64)).to(self._device)
-        self._masses = self._double(masses)
-        self._terms = batch_terms(pad_terms([terms]), torch.float64).to(self._device)
+        self._molecule = molecule
         self._copies: dict[int, _Copies] = {}
 
     def __call__(self, x: Replicas, v: Replicas, f: Replicas) -> tuple[Replicas, Replicas]:
         """As of every `JumpPredictor`."""
         with torch.no_grad():
             copies = self._copies_of(len(x))
-            landed, velocities = copies.jump(*(self._double(array) for array in (x, v, f)))
+            landed, velocities = copies.jump(*map(self._molecule.tensor, (x, v, f)))
         return landed.cpu().numpy(), velocities.cpu().numpy()
 
     def _copies_of(self, replicas: int) -> "_Copies":
         if replicas not in self._copies:
-            species, masses = (a.expand(replicas, -1) for a in (self._species, self._masses))
-            molecules = self._model.molecules(species, masses, self._terms.expand(replicas))
+            molecules = self._model.molecules(*self._molecule.copies(replicas))
             self._copies[replicas] = _Copies(self._model, molecules)
         return self._copies[replicas]
 
-    def _double(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array.astype(np.float64)).to(self._device)
+
+Part = Callable[[TangentSpace, Tensor, SplittingMolecules], tuple[TangentSpace, Tensor]]
 
 
 class _Copies:
@@ -156,7 +148,8 @@ class _Copies:
 
     def __init__(self, model: SplittingJump, molecules: SplittingMolecules) -> None:
         self._model, self._molecules = model, molecules
-        self._advance, self._land = Recorder(self._advanced), Recorder(self._landed)
+        self._advance = Recorder(self._on_tensors(model.advance))
+        self._land = Recorder(self._on_tensors(model.land))
 
     def jump(self, x: Tensor, v: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
         tangent, v = self._model.open(x, v, f, self._molecules)
@@ -166,16 +159,12 @@ class _Copies:
         x, v, _, _ = self._land(*state)
         return x, v
 
-    def _advanced(
-        self, x: Tensor, v: Tensor, bonds: Tensor, inverse: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        tangent = TangentSpace(self._molecules.rigid, x, bonds, inverse)
-        tangent, v = self._model.advance(tangent, v, self._molecules)
-        return tangent.x, v, tangent.bonds, tangent.inverse
+    def _on_tensors(self, part: Part) -> Callable[..., tuple[Tensor, ...]]:
+        """A part of the jump, its tangent spaces taken apart for the recorder."""
 
-    def _landed(
-        self, x: Tensor, v: Tensor, bonds: Tensor, inverse: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        tangent = TangentSpace(self._molecules.rigid, x, bonds, inverse)
-        tangent, v = self._model.land(tangent, v, self._molecules)
-        return tangent.x, v, tangent.bonds, tangent.inverse
+        def taken_apart(x: Tensor, v: Tensor, bonds: Tensor, inverse: Tensor) -> tuple[Tensor, ...]:
+            tangent = TangentSpace(self._molecules.rigid, x, bonds, inverse)
+            tangent, v = part(tangent, v, self._molecules)
+            return tangent.x, v, tangent.bonds, tangent.inverse
+
+        return taken_apart

@@ -16,6 +16,7 @@ from kstep.config import ModelConfig
 from kstep.model.chemistry import MAX_ATOMIC_NUMBER, typical
 from kstep.model.internal import internal_geometry
 from kstep.model.jump import NetworkInput, bend
+from kstep.model.layers import last_layer, silence, two_layers
 from kstep.model.operators import InternalHead, InternalLayer, PairHead, PairLayer
 from kstep.model.pairs import PairGeometry, Pairs
 from kstep.model.terms import TermBatch
@@ -44,10 +45,7 @@ class Invariants(nn.Module):
             nn.Linear(rbf_size, FILTERS, bias=False) for _ in range(ROUNDS)
         )
         self.updates = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(hidden * (FILTERS + 1), hidden), nn.SiLU(), nn.Linear(hidden, hidden)
-            )
-            for _ in range(ROUNDS)
+            two_layers(hidden * (FILTERS + 1), hidden, hidden) for _ in range(ROUNDS)
         )
         self.sender = nn.Linear(hidden, hidden, bias=False)
         self.receiver = nn.Linear(hidden, hidden)
@@ -79,10 +77,8 @@ class Gate(nn.Module):
 
     def __init__(self, hidden: int, channels: int) -> None:
         super().__init__()
-        self.network = nn.Sequential(
-            nn.Linear(hidden + channels, hidden), nn.SiLU(), nn.Linear(hidden, channels)
-        )
-        _silence(self.network[-1])
+        self.network = two_layers(hidden + channels, hidden, channels)
+        silence(last_layer(self.network))
 
     def forward(
         self, vec: Float[Tensor, "B N 3 C"], nodes: Float[Tensor, "B N H"]
@@ -149,7 +145,7 @@ class Propagator(nn.Module):
         self.emphasis = nn.Linear(hidden, channels)
         self.readout = nn.Linear(channels, outputs, bias=False)
         for part in (*self.waypoints, self.readout):
-            _silence(part)
+            silence(part)
 
     def forward(self, inputs: NetworkInput) -> Float[Tensor, "B N 3 outputs"]:
         """Residual vectors in units of their scales."""
@@ -176,9 +172,3 @@ def share_layers(layers: int, geometries: int) -> list[int]:
     first = max(1, layers // (geometries + 1))
     rest, more = divmod(layers - first, geometries - 1)
     return [first, *(rest + (number < more) for number in range(geometries - 1))]
-
-
-def _silence(module: nn.Module) -> None:
-    """Start a linear map at zero: the untrained network predicts nothing."""
-    for parameter in module.parameters():
-        nn.init.zeros_(parameter)

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from kstep.config import ModelConfig
 from kstep.model.batch import JumpBatch, JumpPrediction
-from kstep.model.constraints import RigidBonds, TangentSpace, rigid_bonds
+from kstep.model.constraints import RigidBonds, TangentSpace, mobilities, rigid_bonds
 from kstep.model.direct_kicks import DirectForce
 from kstep.model.jump import JumpModel
 from kstep.model.physics import JumpPhysics
@@ -108,10 +108,9 @@ class SplittingJump(JumpModel):
         self, species: Int[Tensor, "B N"], masses: Float[Tensor, "B N"], terms: TermBatch
     ) -> SplittingMolecules:
         """Constraints and coefficients of some molecules."""
-        mobility = torch.where(masses > 0, 1.0 / masses.clamp_min(1e-9), 0.0)
         return SplittingMolecules(
             rigid=rigid_bonds(terms, masses),
-            mobility=mobility[..., None],
+            mobility=mobilities(masses),
             force=self.learned.force_of(species, terms),
         )
 

@@ -18,13 +18,18 @@ FAMILIAR = 0.5
 """Below this share of known environments a molecule is called far from the training set."""
 
 
+def weights_file(arch: str, k_steps: int) -> Path:
+    """Where the shipped network of an architecture lies; a splitting has one for all strides."""
+    return WEIGHTS / ("splitting.ckpt" if arch == "splitting" else f"{arch}_k{k_steps}.ckpt")
+
+
 def shipped_checkpoint(config: Config) -> Path:
     """The shipped network for `model.arch` and `train.k_steps`; a splitting is for all strides.
 
     Raises ArtifactError where there is none.
     """
     arch, k_steps = config.model.arch, config.train.k_steps
-    path = WEIGHTS / ("splitting.ckpt" if arch == "splitting" else f"{arch}_k{k_steps}.ckpt")
+    path = weights_file(arch, k_steps)
     if not path.exists():
         there = sorted(int(p.stem.rpartition("_k")[2]) for p in WEIGHTS.glob(f"{arch}_k*.ckpt"))
         if not there:
