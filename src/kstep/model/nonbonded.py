@@ -26,7 +26,8 @@ PAIR_UNIT, ATOM_UNIT, CHARGE_UNIT = 20.0, 10.0, 2.5
 """kJ/mol of what the networks return."""
 DECAY_NM = 0.25
 WIDTH = 0.085
-"""Basis functions are Gaussians in exp(−r/DECAY_NM)."""
+FARTHEST, NEAREST = 0.02, 0.75
+"""Basis functions are Gaussians in exp(−r/DECAY_NM), with centres between these."""
 REACH_NM, CORE_NM = 0.15, 0.1
 """Of the two functions that fall as 1/r and 1/r³, softened within the core."""
 SOFT = 1e-6
@@ -48,6 +49,7 @@ class NonbondedParameters:
         charge: of every atom, by nature [B, N, 1].
         present: 1 for pairs of different atoms [B, N, N].
         atoms: 1 for atoms [B, N, 1].
+        centres: of the Gaussians [K − 2].
     """
 
     pair: Float[Tensor, "B N N K"]
@@ -57,6 +59,7 @@ class NonbondedParameters:
     charge: Float[Tensor, "B N 1"]
     present: Float[Tensor, "B N N"]
     atoms: Float[Tensor, "B N 1"]
+    centres: Float[Tensor, " G"]
 
 
 class Nonbonded(nn.Module):
@@ -77,8 +80,7 @@ class Nonbonded(nn.Module):
         for part, spread in ((last_layer(self.pair), 1e-3), (self.atom, 1e-2)):
             nn.init.normal_(part.weight, std=spread)
             nn.init.zeros_(part.bias)
-        self.register_buffer("centres", torch.linspace(0.02, 0.75, basis - 2), persistent=False)
-        self.centres: Tensor
+        self.gaussians = basis - 2
 
     def parameters_of(
         self,
@@ -108,6 +110,10 @@ class Nonbonded(nn.Module):
             charge=3.0 * charges[..., None],
             present=present,
             atoms=atoms,
+            # Made here, in the type of the run: a buffer would keep the rounding of the training's.
+            centres=torch.linspace(
+                FARTHEST, NEAREST, self.gaussians, dtype=dtype, device=nodes.device
+            ),
         )
 
     def energy(
@@ -115,7 +121,7 @@ class Nonbonded(nn.Module):
     ) -> Float[Tensor, " B"]:
         """Energy of all pairs and of all atoms in their surroundings, kJ/mol."""
         distance = ((x[:, :, None] - x[:, None]).square().sum(-1) + SOFT).sqrt()
-        basis = self._basis(distance)  # [B, N, N, K]
+        basis = _basis(distance, parameters.centres)  # [B, N, N, K]
         energy = 0.5 * (parameters.pair * basis).flatten(1).sum(1)
         spread = basis @ parameters.sent  # from the first atom to the second
         density = (spread * parameters.felt).sum(1)
@@ -128,8 +134,11 @@ class Nonbonded(nn.Module):
         solvated: Tensor = energy + CHARGE_UNIT * (charge * potential).sum((1, 2))
         return solvated
 
-    def _basis(self, distance: Float[Tensor, "B N N"]) -> Float[Tensor, "B N N K"]:
-        near = torch.exp(-distance / DECAY_NM)[..., None]
-        gaussians = torch.exp(-0.5 * ((near - self.centres) / WIDTH).square())
-        inverse = (REACH_NM / (distance.square() + CORE_NM**2).sqrt())[..., None]
-        return torch.cat((inverse, inverse**3, gaussians), dim=-1)
+
+def _basis(
+    distance: Float[Tensor, "B N N"], centres: Float[Tensor, " G"]
+) -> Float[Tensor, "B N N K"]:
+    near = torch.exp(-distance / DECAY_NM)[..., None]
+    gaussians = torch.exp(-0.5 * ((near - centres) / WIDTH).square())
+    inverse = (REACH_NM / (distance.square() + CORE_NM**2).sqrt())[..., None]
+    return torch.cat((inverse, inverse**3, gaussians), dim=-1)

@@ -1,7 +1,6 @@
 """A trained jump for the hybrid loop: NumPy states in, NumPy states out."""
 
 import copy
-from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,11 +10,12 @@ from torch import Tensor, nn
 
 from kstep.force_field import Terms, pad_terms
 from kstep.model.batch import JumpBatch
-from kstep.model.constraints import TangentSpace
+from kstep.model.compiled import CompiledJump, Composition
 from kstep.model.jump import JumpModel, RegressedJump
+from kstep.model.potential import LearnedPotential
 from kstep.model.propagator import Propagator
 from kstep.model.recording import Recorder
-from kstep.model.splitting import SplittingJump, SplittingMolecules
+from kstep.model.splitting import SplittingJump
 from kstep.model.terms import TermBatch, batch_terms
 
 Replicas = Float[np.ndarray, "R N 3"]
@@ -47,7 +47,9 @@ def make_predictor(
         terms: of its force field.
     """
     if isinstance(model, SplittingJump):
-        return SplittingPredictor(model, _Molecule(model, numbers, masses, terms, torch.float64))
+        if isinstance(model.learned, LearnedPotential):
+            return CompiledJump(model.learned, composition_of(model), numbers, masses, terms)
+        return DirectPredictor(model, _Molecule(model, numbers, masses, terms, torch.float64))
     assert isinstance(model, RegressedJump)
     return RegressedPredictor(model, _Molecule(model, numbers, masses, terms, torch.float32))
 
@@ -118,53 +120,23 @@ class _OneMolecule(nn.Module):
         return jump.dx, jump.dv
 
 
-class SplittingPredictor:
-    """Jumps by drifts and learned kicks, in float64: reversible to round-off."""
+class DirectPredictor:
+    """Jumps by drifts and direct kicks, in float64: reversible to round-off."""
 
     def __init__(self, model: SplittingJump, molecule: _Molecule) -> None:
         self._model = copy.deepcopy(model).double().requires_grad_(False).eval()
         self._molecule = molecule
-        self._copies: dict[int, _Copies] = {}
 
     def __call__(self, x: Replicas, v: Replicas, f: Replicas) -> tuple[Replicas, Replicas]:
         """As of every `JumpPredictor`."""
         with torch.no_grad():
-            copies = self._copies_of(len(x))
-            landed, velocities = copies.jump(*map(self._molecule.tensor, (x, v, f)))
-        return landed.cpu().numpy(), velocities.cpu().numpy()
-
-    def _copies_of(self, replicas: int) -> "_Copies":
-        if replicas not in self._copies:
-            molecules = self._model.molecules(*self._molecule.copies(replicas))
-            self._copies[replicas] = _Copies(self._model, molecules)
-        return self._copies[replicas]
+            species, masses, terms = self._molecule.copies(len(x))
+            tensor = self._molecule.tensor
+            batch = JumpBatch(species, masses, tensor(x), tensor(v), tensor(f), terms)
+            jump = self._model(batch)
+        return x + jump.dx.cpu().numpy(), v + jump.dv.cpu().numpy()
 
 
-Part = Callable[[TangentSpace, Tensor, SplittingMolecules], tuple[TangentSpace, Tensor]]
-
-
-class _Copies:
-    """So many replicas of a molecule, with the parts of their jump recorded."""
-
-    def __init__(self, model: SplittingJump, molecules: SplittingMolecules) -> None:
-        self._model, self._molecules = model, molecules
-        self._advance = Recorder(self._on_tensors(model.advance))
-        self._land = Recorder(self._on_tensors(model.land))
-
-    def jump(self, x: Tensor, v: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
-        tangent, v = self._model.open(x, v, f, self._molecules)
-        state = (tangent.x, v, tangent.bonds, tangent.inverse)
-        for _ in range(self._model.drifts - 1):
-            state = self._advance(*state)
-        x, v, _, _ = self._land(*state)
-        return x, v
-
-    def _on_tensors(self, part: Part) -> Callable[..., tuple[Tensor, ...]]:
-        """A part of the jump, its tangent spaces taken apart for the recorder."""
-
-        def taken_apart(x: Tensor, v: Tensor, bonds: Tensor, inverse: Tensor) -> tuple[Tensor, ...]:
-            tangent = TangentSpace(self._molecules.rigid, x, bonds, inverse)
-            tangent, v = part(tangent, v, self._molecules)
-            return tangent.x, v, tangent.bonds, tangent.inverse
-
-        return taken_apart
+def composition_of(model: SplittingJump) -> Composition:
+    """How a splitting is composed, for compiled code."""
+    return Composition(model.drifts, model.step, model.physics.closing_ps, model.end_weight)

@@ -1,0 +1,14 @@
+"""The splitting of one molecule as machine code, for the CPU.
+
+The learned potential's coefficients depend on the molecule alone, so that in a run it is a force
+field like others, and a jump some hundred thousand multiplications: less than the time torch takes
+to call the operations it is written in. Here the same equations stand as loops over terms and
+pairs, compiled by Numba, forces by hand instead of by autograd, in float64.
+
+`tables`: a molecule's coefficients, from torch · `bonded`, `nonbonded`: forces · `rigid`: RATTLE ·
+`jump`: the whole.
+"""
+
+from kstep.model.compiled.jump import CompiledJump, Composition
+
+__all__ = ["CompiledJump", "Composition"]

@@ -1,0 +1,37 @@
+"""How functions become machine code."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numba
+from numba import njit
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def _cache_folder() -> Path:
+    """A folder for the code of these sources, and of no others.
+
+    Numba itself looks at the file of a function alone, and would go on using code into which an
+    older version of another file's function was built.
+    """
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    content = b"".join(source.read_bytes() for source in sources)
+    return Path(__file__).parent / "__pycache__" / hashlib.sha256(content).hexdigest()[:16]
+
+
+setattr(numba.config, "CACHE_DIR", str(_cache_folder()))  # noqa: B010 (unknown to its types)
+_compile = njit(
+    cache=True,
+    error_model="numpy",
+    # Sums may be reordered, which lets them be vectorised; what is not finite must stay so, for
+    # the guard to see.
+    fastmath={"reassoc", "contract", "arcp", "nsz"},
+)
+
+
+def compiled(function: Function) -> Function:
+    """Compile at the first call and keep the code beside the source for the next process."""
+    return cast(Function, _compile(function))

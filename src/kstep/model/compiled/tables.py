@@ -1,0 +1,102 @@
+"""What compiled code knows of a molecule: the learned potential's coefficients, as arrays."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kstep.model.bonded import BondedParameters
+from kstep.model.nonbonded import Nonbonded, NonbondedParameters
+from kstep.model.terms import TermBatch
+
+
+class BondedTables(NamedTuple):
+    """Bonds, angles and torsions, as `kstep.model.bonded.BondedParameters` of one molecule.
+
+    Bonds without a coefficient (the rigid ones) are left out.
+
+    Attributes:
+        bonds, angles, torsions: atoms of each.
+        rest_lengths, rest_angles: nm, rad.
+        stretch, bend, turn: coefficients of the powers, kJ/mol.
+        coupling: of a bend's two stretches with each other, and of their sum with the bend.
+    """
+
+    bonds: Int[np.ndarray, "B 2"]
+    rest_lengths: Float[np.ndarray, " B"]
+    stretch: Float[np.ndarray, "B 4"]
+    angles: Int[np.ndarray, "A 3"]
+    rest_angles: Float[np.ndarray, " A"]
+    bend: Float[np.ndarray, "A 4"]
+    coupling: Float[np.ndarray, "A 2"]
+    torsions: Int[np.ndarray, "T 4"]
+    turn: Float[np.ndarray, "T 6"]
+
+
+class NonbondedTables(NamedTuple):
+    """Pairs and surroundings, as `kstep.model.nonbonded.NonbondedParameters` of one molecule.
+
+    Attributes:
+        centres: of the Gaussians [G], K = G + 2 basis functions in all.
+        pair: kJ/mol [N, N, K].
+        sent: of the densities an atom spreads [N, D, K].
+        felt: [N, N, D].
+        known: [N, H].
+        density, atom, atom_bias: linear maps of the atoms' network [H, D], [1 + C, H], [1 + C].
+        charge: of every atom by nature, e [N].
+        solvent: of the screening functions [K, C].
+    """
+
+    centres: Float[np.ndarray, " G"]
+    pair: Float[np.ndarray, "N N K"]
+    sent: Float[np.ndarray, "N D K"]
+    felt: Float[np.ndarray, "N N D"]
+    known: Float[np.ndarray, "N H"]
+    density: Float[np.ndarray, "H D"]
+    atom: Float[np.ndarray, "C H"]
+    atom_bias: Float[np.ndarray, " C"]
+    charge: Float[np.ndarray, " N"]
+    solvent: Float[np.ndarray, "K C"]
+
+
+def bonded_tables(parameters: BondedParameters, terms: TermBatch) -> BondedTables:
+    """The bonded terms of the only molecule in a batch."""
+    stretch = _array(parameters.stretch[0])
+    soft = np.flatnonzero(stretch.any(1))
+    return BondedTables(
+        bonds=_integers(terms.bonds[0])[soft],
+        rest_lengths=_array(parameters.rest_lengths[0])[soft],
+        stretch=stretch[soft],
+        angles=_integers(terms.angles[0]),
+        rest_angles=_array(parameters.rest_angles[0]),
+        bend=_array(parameters.bend[0]),
+        coupling=_array(parameters.coupling[0]),
+        torsions=_integers(terms.torsions[0]),
+        turn=_array(parameters.turn[0]),
+    )
+
+
+def nonbonded_tables(network: Nonbonded, parameters: NonbondedParameters) -> NonbondedTables:
+    """The pairs and surroundings of the only molecule in a batch."""
+    return NonbondedTables(
+        centres=_array(parameters.centres),
+        pair=_array(parameters.pair[0]),
+        sent=_array(parameters.sent[0].transpose(1, 2)),
+        felt=_array(parameters.felt[0]),
+        known=_array(parameters.known[0]),
+        density=_array(network.density.weight),
+        atom=_array(network.atom.weight),
+        atom_bias=_array(network.atom.bias),
+        charge=_array(parameters.charge[0, :, 0]),
+        solvent=_array(network.solvent),
+    )
+
+
+def _array(tensor: Tensor) -> Float[np.ndarray, "..."]:
+    return np.ascontiguousarray(tensor.detach().cpu().to(torch.float64).numpy()).copy()
+
+
+def _integers(tensor: Tensor) -> Int[np.ndarray, "K n"]:
+    return np.ascontiguousarray(tensor.cpu().numpy().astype(np.int64))

@@ -1,0 +1,155 @@
+"""Compiled code against torch: the same force, the same drift, the same jump."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kstep.model.compiled import CompiledJump
+from kstep.model.compiled.rigid import (
+    drift,
+    make_rigid_scratch,
+    measure,
+    project,
+    rigid_tables,
+)
+from kstep.model.predictor import composition_of
+from kstep.model.splitting import SplittingJump
+from kstep.molecule import Molecule
+from splitting_samples import Sample, ethylammonium, hydroxylamine, make_splitting
+
+SAMPLES = {"a coupled group": hydroxylamine(), "three of them": ethylammonium(),
+           "free": ethylammonium(constrained=False)}  # fmt: skip
+
+
+def compiled_jump(model: SplittingJump, sample: Sample) -> CompiledJump:
+    return CompiledJump(
+        model.learned, composition_of(model), sample.numbers, sample.masses, sample.terms
+    )
+
+
+def torch_force(model: SplittingJump, sample: Sample, x: torch.Tensor) -> torch.Tensor:
+    species = torch.from_numpy(sample.numbers).expand(len(x), -1)
+    return model.learned.force_of(species, sample.batch(len(x)))(x)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_forces_are_those_of_torch(name: str) -> None:
+    sample, model = SAMPLES[name], make_splitting()
+    start = sample.states(4, spread=0.01)
+    jump = compiled_jump(model, sample)
+    found = np.stack([jump.force(x) for x in start.x.numpy()])
+    expected = torch_force(model, sample, start.x).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-10 * np.abs(expected).max())
+
+
+@given(seed=st.integers(0, 2**31), far=st.floats(0.0, 0.05))
+def test_forces_agree_far_from_rest_too(seed: int, far: float) -> None:
+    """Also where bonds are broken and angles straight."""
+    sample, model = SAMPLES["a coupled group"], make_splitting(seed=3, noise=0.2)
+    x = sample.x + np.random.default_rng(seed).normal(0.0, far, sample.x.shape)
+    found = compiled_jump(model, sample).force(x)
+    expected = torch_force(model, sample, torch.from_numpy(x)[None])[0].numpy()
+    np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-8 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("impulse", [0.0, 1.0])
+@pytest.mark.parametrize("drifts_per_step", [1, 2])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_jumps_are_those_of_torch(name: str, drifts_per_step: int, impulse: float) -> None:
+    sample = SAMPLES[name]
+    model = make_splitting(impulse=impulse, drifts_per_step=drifts_per_step)
+    start = sample.states(3)
+    given = start.x.numpy(), start.v.numpy(), start.f.numpy()
+    kept = [array.copy() for array in given]
+    x, v = compiled_jump(model, sample)(*given)
+    expected = model(start)
+    np.testing.assert_allclose(x, (start.x + expected.dx).numpy(), rtol=0.0, atol=1e-13)
+    np.testing.assert_allclose(v, (start.v + expected.dv).numpy(), rtol=0.0, atol=1e-9)
+    assert np.abs(x - given[0]).max() > 1e-3
+    assert all(map(np.array_equal, given, kept))
+
+
+def test_there_and_back_is_the_start() -> None:
+    sample, model = SAMPLES["three of them"], make_splitting()
+    start, jump = sample.states(2), compiled_jump(model, sample)
+    mobility = 1.0 / sample.masses[:, None]
+    tables = rigid_of(sample)
+
+    def macro_step(x: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x, v = jump(x, v, sample.springs(torch.from_numpy(x)).numpy())
+        v = v + model.physics.closing_ps * mobility * sample.springs(torch.from_numpy(x)).numpy()
+        for replica in range(len(x)):
+            scratch = make_rigid_scratch(tables)
+            measure(x[replica], tables, scratch)
+            project(v[replica], tables, scratch)
+        return x, v
+
+    x, v = macro_step(start.x.numpy(), start.v.numpy())
+    back, reversed_v = macro_step(x, -v)
+    assert np.abs(back - start.x.numpy()).max() < 1e-12
+    assert np.abs(reversed_v + start.v.numpy()).max() < 1e-9
+
+
+def rigid_of(sample: Sample):
+    lengths = sample.terms.bond_constants[sample.terms.bond_constants[:, 0] == 0.0, 1]
+    return rigid_tables(sample.rigid_pairs, lengths, sample.masses)
+
+
+@pytest.mark.parametrize("speed", [1.0, 15.0])
+def test_a_drift_ends_on_the_constraints_however_fast(speed: float) -> None:
+    """Where a fixed number of sweeps no longer converges."""
+    sample = SAMPLES["three of them"]
+    tables = rigid_of(sample)
+    scratch = make_rigid_scratch(tables)
+    start = sample.states()
+    x, v = start.x[0].numpy().copy(), speed * start.v[0].numpy()
+    measure(x, tables, scratch)
+    project(v, tables, scratch)
+    first_x, first_v = x.copy(), v.copy()
+    drift(x, v, 0.002, tables, scratch)
+    measure(x, tables, scratch)
+    project(v, tables, scratch)
+    ends = x[tables.atoms]
+    lengths = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)
+    np.testing.assert_allclose(lengths**2, tables.squares, rtol=1e-12)
+    drift(x, v, -0.002, tables, scratch)
+    measure(x, tables, scratch)
+    project(v, tables, scratch)
+    assert np.abs(x - first_x).max() < 1e-13
+    assert np.abs(v - first_v).max() < 1e-9
+
+
+def test_bonds_that_share_atoms_are_solved_together(phenol: Molecule) -> None:
+    assert np.diff(rigid_of(SAMPLES["three of them"]).groups).tolist() == [3, 2, 3]
+    chain = rigid_tables(np.array([[0, 1], [4, 5], [2, 1], [2, 3]]), np.full(4, 0.1), np.ones(6))
+    assert np.diff(chain.groups).tolist() == [3, 1]
+    none = rigid_tables(np.empty((0, 2), np.int64), np.empty(0), phenol.masses)
+    assert none.groups.tolist() == [0]
+
+
+def test_what_is_not_finite_stays_so() -> None:
+    sample, model = SAMPLES["a coupled group"], make_splitting()
+    start = sample.states(2)
+    v = start.v.numpy().copy()
+    v[1, 0, 0] = np.nan
+    x, v = compiled_jump(model, sample)(start.x.numpy(), v, start.f.numpy())
+    assert np.isfinite(x[0]).all()
+    assert np.isnan(v[1]).any()
+
+
+def test_padding_of_terms_is_no_matter() -> None:
+    """A molecule without torsions, or without any soft bond."""
+    sample, model = SAMPLES["a coupled group"], make_splitting()
+    empty = {"torsions": np.empty((0, 4), np.int64), "torsion_constants": np.empty((0, 7))}
+    bare = replace(sample, terms=replace(sample.terms, **empty))
+    x = bare.states().x
+    np.testing.assert_allclose(
+        compiled_jump(model, bare).force(x[0].numpy()),
+        torch_force(model, bare, x)[0].numpy(),
+        rtol=0.0,
+        atol=1e-8,
+    )
