@@ -1,5 +1,6 @@
 """A prepared molecule: what every stage after `prep` knows about it, without OpenFF or RDKit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -7,9 +8,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from pydantic import ValidationError
 
 from kstep.artifacts import hash_bytes, hash_file, read_json, write_json
-from kstep.errors import ArtifactError
+from kstep.config import Config, PotentialConfig
+from kstep.errors import ArtifactError, ConfigError
 from kstep.force_field import Terms, read_terms
 
 SCHEMA = "kstep.molecule"
@@ -60,6 +63,20 @@ class Molecule:
     def system_xml(self) -> Path:
         """The serialised OpenMM System."""
         return self.directory / "system.xml"
+
+    @cached_property
+    def potential(self) -> PotentialConfig:
+        """The potential it was prepared for; a folder that says nothing is openff's.
+
+        Raises ArtifactError when this kstep does not know it.
+        """
+        try:
+            return PotentialConfig.model_validate(self.manifest.get("potential", {}))
+        except ValidationError:
+            raise ArtifactError(
+                f"{self.directory / 'manifest.json'} names a potential that this kstep does not "
+                "know: run `kstep prep` again."
+            ) from None
 
     @cached_property
     def terms(self) -> Terms:
@@ -129,6 +146,28 @@ def load_molecules(raw: Path) -> list[Molecule]:
     if content.get("schema") != INDEX_SCHEMA:
         raise ArtifactError(f"{index} is not an index of kstep: run `kstep prep` again.")
     return [load_molecule(raw / name) for name in content["molecules"]]
+
+
+def prepared_molecules(config: Config) -> list[Molecule]:
+    """The molecules of `<paths.data>/raw`, prepared for the configured potential.
+
+    Raises ArtifactError as `load_molecules`, ConfigError for those of another potential.
+    """
+    raw, wanted = config.paths.data / "raw", config.potential.identity
+    molecules = load_molecules(raw)
+    for molecule in molecules:
+        found = molecule.potential.identity
+        if found != wanted:
+            raise ConfigError(
+                f"{molecule.directory} was prepared with {_settings(found)} but the configuration "
+                f"says {_settings(wanted)}: give the former to this command too, or run "
+                "`kstep prep` with the latter and another paths.data."
+            )
+    return molecules
+
+
+def _settings(identity: Mapping[str, object]) -> str:
+    return " ".join(f"potential.{key}={value}" for key, value in identity.items())
 
 
 def neighbours(n_atoms: int, bonds: Int[np.ndarray, "B 2"]) -> list[list[int]]:

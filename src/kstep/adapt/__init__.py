@@ -1,7 +1,9 @@
-"""A specialist for one molecule, from a network that knows many.
+"""A specialist for one molecule and one potential, from a network that knows many.
 
-The start network's own hybrid run says which states matter; true bursts from these states, and
-nothing else, train it further. `run` does so for every molecule.
+`stage` does so for every molecule, in one of two ways: `forces`, where a splitting is led by its
+own force (`exploring`) to geometries that are labelled and learned from, and put on `trial` in the
+end; `bursts`, where true bursts start from the states of another network's hybrid run.
+`beginnings`: what an adaptation starts from · `record`: its bill.
 """
 
 from kstep.adapt.stage import run

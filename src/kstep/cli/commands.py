@@ -9,10 +9,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kstep.cli.smiles import add_smiles_options, of_one_molecule
+from kstep.cli.one_molecule import of_smiles, of_system
+from kstep.cli.options import add_external_options, add_smiles_options, add_system_options
 from kstep.config import Config
 from kstep.errors import ConfigError
-from kstep.molecule import load_molecules
+from kstep.molecule import prepared_molecules
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """What a command does instead when an option of its own is given.
+
+    Attributes:
+        trigger: the option.
+        add_options: adds it to the parser, with those that say nothing without it.
+        run: config and parsed options → exit status.
+        extra: the installation extra that brings its dependencies.
+    """
+
+    trigger: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[Config, argparse.Namespace], int]
+    extra: str
 
 
 @dataclass(frozen=True)
@@ -25,9 +43,7 @@ class Command:
         sections: the configuration it reads.
         extra: the installation extra that brings its dependencies.
         run: config → exit status.
-        add_options: adds options of its own to the parser, for what is not a setting.
-        trigger: the option that, when it is given, runs `instead`.
-        instead: config and parsed options → exit status.
+        alternatives: what it does instead, by option.
     """
 
     name: str
@@ -35,9 +51,7 @@ class Command:
     sections: tuple[str, ...]
     extra: str
     run: Callable[[Config], int]
-    add_options: Callable[[argparse.ArgumentParser], None] | None = None
-    trigger: str = ""
-    instead: Callable[[Config, argparse.Namespace], int] | None = None
+    alternatives: tuple[Alternative, ...] = ()
 
 
 def prep(config: Config) -> int:
@@ -57,7 +71,7 @@ def md(config: Config) -> int:
     """Baseline trajectories, NVE windows and bursts."""
     from kstep import md as stage
 
-    paths = stage.run(config, load_molecules(config.paths.data / "raw"))
+    paths = stage.run(config, prepared_molecules(config))
     print(f"md: {len(paths)} trajectories in {config.paths.data / 'md'}", flush=True)
     return 0
 
@@ -66,7 +80,7 @@ def controls(config: Config) -> int:
     """Plain MD in other ways, for the same referee."""
     from kstep import controls as stage
 
-    paths = stage.run(config, load_molecules(config.paths.data / "raw"))
+    paths = stage.run(config, prepared_molecules(config))
     print(f"controls: {len(paths)} trajectories in {config.paths.data / 'controls'}", flush=True)
     return 0
 
@@ -75,7 +89,7 @@ def dataset(config: Config) -> int:
     """k-step windows and splits."""
     from kstep import dataset as stage
 
-    molecules = load_molecules(config.paths.data / "raw")
+    molecules = prepared_molecules(config)
     files = [config.paths.data / "md" / f"{molecule.name}.npz" for molecule in molecules]
     paths = stage.run(config, files)
     print(f"dataset: {', '.join(map(str, paths))}", flush=True)
@@ -104,7 +118,7 @@ def run(config: Config) -> int:
     from kstep import hybrid as stage
     from kstep.networks import networks_for
 
-    molecules = load_molecules(config.paths.data / "raw")
+    molecules = prepared_molecules(config)
     paths = stage.run(config, molecules, networks_for(config, molecules))
     print(f"run: {len(paths)} trajectories in {config.paths.run / 'hybrid'}", flush=True)
     return 0
@@ -114,7 +128,7 @@ def evaluate(config: Config) -> int:
     """The hybrid scored against the baseline."""
     from kstep import evaluate as stage
 
-    path = stage.run(config, load_molecules(config.paths.data / "raw"))
+    path = stage.run(config, prepared_molecules(config))
     metrics = stage.load_metrics(path)
     print(stage.summary_table(metrics))
     print(f"eval: {path}", flush=True)
@@ -127,36 +141,9 @@ def adapt(config: Config) -> int:
     """A network for each molecule, from one that knows many."""
     from kstep import adapt as stage
 
-    paths = stage.run(config, load_molecules(config.paths.data / "raw"))
+    paths = stage.run(config, prepared_molecules(config))
     print(f"adapt: {len(paths)} networks in {config.paths.run / 'adapt'}", flush=True)
     return 0
-
-
-def add_external_options(parser: argparse.ArgumentParser) -> None:
-    """The options with which `kstep eval` judges somebody else's integrator."""
-    group = parser.add_argument_group("judging a trajectory of another program")
-    group.add_argument(
-        "--trajectory", type=Path, action="append", metavar="FILE",
-        help="run at constant temperature: DCD, XTC, TRR, H5MD or NPZ; may be repeated: each file "
-        "an independent run",
-    )  # fmt: skip
-    group.add_argument(
-        "--nve", type=Path, action="append", metavar="FILE",
-        help="run at constant energy with the same integrator, with velocities: TRR, H5MD or NPZ; "
-        "may be repeated; default: none, and no verdict on energy and momenta",
-    )  # fmt: skip
-    group.add_argument("--topology", type=Path, metavar="FILE", help="PDB file of the molecule")
-    group.add_argument("--system", type=Path, metavar="XML", help="OpenMM System it was run with")
-    group.add_argument(
-        "--temperature", type=float, metavar="K",
-        help="of its thermostat, the only one the baseline is run at; default: the first of "
-        "hybrid.temperature_K",
-    )  # fmt: skip
-    for name, of in (("--frame-ps", "--trajectory"), ("--nve-frame-ps", "--nve")):
-        group.add_argument(
-            name, type=float, metavar="PS",
-            help=f"time between frames of {of}; default: as its files say",
-        )  # fmt: skip
 
 
 def judge(config: Config, options: argparse.Namespace) -> int:
@@ -201,7 +188,7 @@ def grid(config: Config) -> int:
     """Training, hybrid and verdict for every k in turn."""
     from kstep import grid as stage
 
-    table = stage.run(config, load_molecules(config.paths.data / "raw"))
+    table = stage.run(config, prepared_molecules(config))
     print(table.read_text())
     print(f"grid: {table}", flush=True)
     return 0
@@ -217,14 +204,26 @@ _STAGES = (prep, md, controls, dataset, train, run, evaluate, report)
 
 def run_smiles(config: Config, options: argparse.Namespace) -> int:
     """One molecule from SMILES to report, with a network that is there already."""
-    own = of_one_molecule(config, options, "shipped")
+    own = of_smiles(config, options, "shipped")
     return _in_turn(own, prep, md, run, evaluate, report)
+
+
+def run_system(config: Config, options: argparse.Namespace) -> int:
+    """One molecule from its System to a report, with a network that is there already."""
+    own = of_system(config, options, "shipped")
+    return _in_turn(own, md, run, evaluate, report)
 
 
 def adapt_smiles(config: Config, options: argparse.Namespace) -> int:
     """One molecule from SMILES to report, with a network that is adapted to it first."""
-    own = of_one_molecule(config, options, "adapted")
+    own = of_smiles(config, options, "adapted")
     return _in_turn(own, prep, adapt, md, run, evaluate, report)
+
+
+def adapt_system(config: Config, options: argparse.Namespace) -> int:
+    """One molecule from its System to a report, with a network that is adapted to it first."""
+    own = of_system(config, options, "adapted")
+    return _in_turn(own, adapt, md, run, evaluate, report)
 
 
 def _in_turn(config: Config, *stages: Callable[[Config], int]) -> int:
@@ -242,49 +241,52 @@ def metrics_file(config: Config) -> Path:
     return config.paths.run / "eval" / "metrics.json"
 
 
-_CHAIN = ("paths", "prep", "md", "controls", "dataset", "model", "train", "hybrid", "eval")
+_MD = ("paths", "potential", "md")
+_CHAIN = (
+    "paths", "potential", "prep", "md", "controls", "dataset", "model", "train", "hybrid", "eval",
+)  # fmt: skip
 COMMANDS = (
-    Command("prep", "SMILES to OpenMM Systems", ("paths", "prep"), "prep", prep),
-    Command("md", "baseline molecular dynamics and bursts", ("paths", "md"), "md", md),
+    Command("prep", "SMILES to OpenMM Systems", ("paths", "potential", "prep"), "prep", prep),
+    Command("md", "baseline molecular dynamics and bursts", _MD, "md", md),
+    Command("controls", "plain MD in other ways, to compare", (*_MD, "controls"), "md", controls),
     Command(
-        "controls",
-        "plain MD in other ways, to compare",
-        ("paths", "controls", "md"),
-        "md",
-        controls,
+        "dataset",
+        "k-step windows and splits",
+        ("paths", "potential", "dataset"),
+        "train",
+        dataset,
     ),
-    Command("dataset", "k-step windows and splits", ("paths", "dataset"), "train", dataset),
     Command("model", "print the network's summary", ("model",), "train", model),
     Command("train", "train the jump", ("paths", "model", "train"), "train", train),
     Command(
         "adapt",
         "train a network further for each molecule",
-        ("paths", "adapt", "train", "hybrid", "md"),
+        (*_MD, "adapt", "train", "hybrid"),
         "md,train",
         adapt,
-        add_smiles_options,
-        "smiles",
-        adapt_smiles,
+        (
+            Alternative("smiles", add_smiles_options, adapt_smiles, "all"),
+            Alternative("system", add_system_options, adapt_system, "all"),
+        ),
     ),
     Command(
         "run",
         "run the hybrid",
-        ("paths", "hybrid", "md", "train"),
+        (*_MD, "hybrid", "train"),
         "md,train",
         run,
-        add_smiles_options,
-        "smiles",
-        run_smiles,
+        (
+            Alternative("smiles", add_smiles_options, run_smiles, "all"),
+            Alternative("system", add_system_options, run_system, "all"),
+        ),
     ),
     Command(
         "eval",
         "score the hybrid, or any trajectory, against the baseline",
-        ("paths", "eval", "md", "hybrid"),
+        (*_MD, "eval", "hybrid"),
         "eval",
         evaluate,
-        add_external_options,
-        "trajectory",
-        judge,
+        (Alternative("trajectory", add_external_options, judge, "external"),),
     ),
     Command("report", "figures and one HTML file", ("paths",), "eval", report),
     Command("grid", "the ablation over k", (*_CHAIN, "grid"), "all", grid),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kstep import __version__
-from kstep.cli.commands import COMMANDS, Command
+from kstep.cli.commands import COMMANDS, Alternative, Command
 from kstep.config import describe, load_config
 from kstep.errors import ConfigError, KstepError
 
@@ -18,22 +18,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parse(arguments)
     command: Command = options.command
+    chosen: Alternative | None = None
     try:
-        chosen = command.instead is not None and getattr(options, command.trigger) is not None
-        if command.instead is not None:
-            _check_options(command, options, chosen)
+        chosen = _chosen(command, options)
         sources = options.config or ([DEFAULT_CONFIGS] if DEFAULT_CONFIGS.is_dir() else [])
         config = load_config(sources, options.overrides)
-        if command.instead is not None and chosen:
-            return command.instead(config, options)
-        return command.run(config)
+        return command.run(config) if chosen is None else chosen.run(config, options)
     except KstepError as error:
         print(f"kstep: {error}", file=sys.stderr)
         return error.exit_code
     except ModuleNotFoundError as error:
         print(
             f"kstep: `kstep {command.name}` needs the package {error.name}: "
-            f"install it with `pip install 'md-kstep[{command.extra}]'`.",
+            f"install it with `pip install 'md-kstep[{(chosen or command).extra}]'`.",
             file=sys.stderr,
         )
         return KstepError.exit_code
@@ -58,22 +55,40 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     options.overrides = [*options.overrides, *left]
+    if getattr(options, "potential", None) is not None:
+        options.overrides.insert(0, f"potential.name={options.potential}")
     return options
 
 
-def _check_options(command: Command, options: argparse.Namespace, chosen: bool) -> None:
-    """Raise ConfigError for options that would be ignored, and for words without an option."""
-    if chosen:
-        words = [word for word in options.overrides if "=" not in word]
-        if words:
+def _chosen(command: Command, options: argparse.Namespace) -> Alternative | None:
+    """What was asked for in place of the command itself.
+
+    Raises ConfigError for options that would be ignored, and for words without an option.
+    """
+    chosen: Alternative | None = None
+    for alternative in command.alternatives:
+        if getattr(options, alternative.trigger) is None:
+            _check_unused(alternative, options)
+        elif chosen is not None:
             raise ConfigError(
-                f"'{words[0]}' is not an override: write section.key=value; an option takes one "
-                f"value, so give --{command.trigger} once per value."
+                f"--{chosen.trigger} and --{alternative.trigger} are two ways to say what to "
+                "simulate: give one of them."
             )
-        return
+        else:
+            chosen = alternative
+    words = [word for word in options.overrides if "=" not in word]
+    if chosen is not None and words:
+        raise ConfigError(
+            f"'{words[0]}' is not an override: write section.key=value; an option takes one "
+            f"value, so give --{chosen.trigger} once per value."
+        )
+    return chosen
+
+
+def _check_unused(alternative: Alternative, options: argparse.Namespace) -> None:
+    """Raise ConfigError for options that say nothing where an alternative was not chosen."""
     own = argparse.ArgumentParser()
-    if command.add_options is not None:
-        command.add_options(own)
+    alternative.add_options(own)
     ignored = [
         f"--{name.replace('_', '-')}"
         for name, default in vars(own.parse_args([])).items()
@@ -81,8 +96,8 @@ def _check_options(command: Command, options: argparse.Namespace, chosen: bool) 
     ]
     if ignored:
         raise ConfigError(
-            f"{', '.join(ignored)} says nothing without --{command.trigger}: add that, or leave "
-            f"{'them' if len(ignored) > 1 else 'it'} out."
+            f"{', '.join(ignored)} says nothing without --{alternative.trigger}: add that, or "
+            f"leave {'them' if len(ignored) > 1 else 'it'} out."
         )
 
 
@@ -116,7 +131,11 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "overrides", nargs="*", metavar="section.key=value", help="settings to override"
         )
-        if command.add_options is not None:
-            command.add_options(sub)
+        if "potential" in command.sections:
+            sub.add_argument(
+                "--potential", metavar="NAME", help="the true potential: short for potential.name"
+            )
+        for alternative in command.alternatives:
+            alternative.add_options(sub)
         sub.set_defaults(command=command)
     return parser

@@ -12,6 +12,7 @@ from kstep.config.simulating import (
     ControlsConfig,
     MdConfig,
     MotionConfig,
+    PotentialConfig,
     PrepConfig,
 )
 
@@ -31,6 +32,7 @@ __all__ = [
     "ModelConfig",
     "MotionConfig",
     "PathsConfig",
+    "PotentialConfig",
     "PrepConfig",
     "Stride",
     "TrainConfig",

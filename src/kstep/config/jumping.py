@@ -31,7 +31,7 @@ class GuardConfig(Section):
         "thermostat not yet taken back, kJ/mol",
     )
     max_displacement_nm: Positive = Field(
-        0.3, description="largest displacement of an atom from free flight, nm"
+        0.6, description="largest displacement of an atom from free flight, nm"
     )
 
 

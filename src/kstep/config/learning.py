@@ -56,18 +56,32 @@ class ModelConfig(Section):
 
 
 class AdaptConfig(Section):
-    """Further training of a network for one molecule, on states that it leads to itself."""
+    """Further training of a network for one molecule, on states that it leads to itself.
 
-    start_from: Literal["shipped"] | Path = Field(
-        "shipped", description="the network to adapt: the shipped one, or a checkpoint file"
+    `labels` and `candidates` are for a splitting with a learned potential; length_ps,
+    equilibration_ps, bursts and val_every_steps for all other networks.
+    """
+
+    start_from: Literal["shipped", "fresh"] | Path = Field(
+        "shipped",
+        description="the network to adapt: the shipped one, one with fresh weights (splitting "
+        "only), or a checkpoint file",
     )
-    replicas: Count = Field(4, description="copies of its hybrid run")
+    labels: list[Count] = Field(
+        [200, 400, 800],
+        min_length=1,
+        description="true-force calls of every round of labels and training",
+    )
+    candidates: Count = Field(
+        4, description="geometries for each label, of which those in most doubt are labelled"
+    )
+    replicas: Count = Field(4, description="copies of the run that finds the states")
     length_ps: Positive = Field(20.0, description="length of its hybrid run, ps")
     equilibration_ps: NonNegative = Field(1.0, description="true dynamics before that, ps")
     bursts: Count = Field(200, description="true bursts from the states it visited")
     max_minutes: Positive = Field(5.0, description="training time, minutes")
-    batch_size: Count = Field(8, description="windows per batch")
-    lr: Positive = Field(2e-3, description="first learning rate")
+    batch_size: Count = Field(16, description="states or windows per batch")
+    lr: Positive = Field(4e-3, description="first learning rate")
     val_every_steps: Count = Field(500, description="batches between validations")
 
 

@@ -12,7 +12,7 @@ from kstep.config.base import Section
 from kstep.config.judging import EvalConfig, GridConfig
 from kstep.config.jumping import HybridConfig
 from kstep.config.learning import AdaptConfig, DatasetConfig, ModelConfig, TrainConfig
-from kstep.config.simulating import ControlsConfig, MdConfig, PrepConfig
+from kstep.config.simulating import ControlsConfig, MdConfig, PotentialConfig, PrepConfig
 
 
 class PathsConfig(Section):
@@ -32,6 +32,7 @@ class Config(Section):
     """All sections together."""
 
     paths: PathsConfig = PathsConfig()
+    potential: PotentialConfig = PotentialConfig()
     prep: PrepConfig = PrepConfig()
     md: MdConfig = MdConfig()
     dataset: DatasetConfig = DatasetConfig()

@@ -12,6 +12,7 @@ from kstep.md.platforms import make_context
 from kstep.mechanics import maxwell_boltzmann
 from kstep.molecule import Molecule
 from kstep.parallel import Report
+from kstep.potentials import forget, minimise, stopped
 from kstep.units import PS_PER_FS
 
 Atoms = Float[np.ndarray, "N 3"]
@@ -55,11 +56,12 @@ class Runner:
         noise, velocities = (int(s) for s in entropy.generate_state(2) % (2**31 - 1) + 1)
         rng = np.random.default_rng(velocities)
         plan, variant = self._plan, self._variant
+        forget(self.system)
         context = self._context(
             variant.langevin(variant.dt_ps, plan.temperature_K, plan.friction_per_ps, noise)
         )
         context.setPositions(self._molecule.positions)
-        openmm.LocalEnergyMinimizer.minimize(context, 1.0)
+        minimise(context)
         self._draw_velocities(context, rng)
         self._step(context, plan.equilibration_steps)
         report(plan.equilibration_ps)
@@ -101,7 +103,7 @@ class Runner:
         try:
             context.getIntegrator().step(n_steps)
         except openmm.OpenMMException as error:
-            raise self._explosion() from error
+            raise stopped(error, self._explosion()) from error
 
     def _explosion(self) -> SimulationError:
         return SimulationError(

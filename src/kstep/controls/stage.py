@@ -1,12 +1,14 @@
 """The controls stage: every control of every molecule, in parallel, resumable."""
 
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import openmm
+from tqdm import tqdm
 
 from kstep import __version__
 from kstep.artifacts import Record, exclusive, hash_config, write_json
@@ -26,6 +28,7 @@ from kstep.errors import ArtifactError
 from kstep.md.platforms import time_integrator
 from kstep.molecule import Molecule
 from kstep.parallel import Report, ns_per_day, run_parallel
+from kstep.potentials import programs
 from kstep.trajectory import load_trajectory
 
 
@@ -71,7 +74,7 @@ def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
                 target=folder / molecule.name / f"{name}.npz",
             )
             for molecule in molecules
-            for name in config.controls.integrators
+            for name in _possible(config, molecule)
         ]
         waiting = [task for task in tasks if not _is_finished(task)]
         if waiting:
@@ -84,6 +87,18 @@ def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
                 ns_per_day,
             )
         return [task.target for task in tasks]
+
+
+def _possible(config: Config, molecule: Molecule) -> list[str]:
+    """The controls that a molecule's potential allows."""
+    if not molecule.potential.is_python or "respa" not in config.controls.integrators:
+        return list(config.controls.integrators)
+    sentence = (
+        f"{molecule.name}: the control respa is left out, since {molecule.potential.name} gives "
+        "all its forces at once and has none that could be had more often."
+    )
+    tqdm.write(sentence, file=sys.stderr)
+    return [name for name in config.controls.integrators if name != "respa"]
 
 
 def simulate(md: MdConfig, task: Task, report: Report) -> Path:
@@ -128,6 +143,7 @@ def _record(task: Task, control: Variant, system: openmm.System, platform: str) 
         "schema_version": 1,
         "molecule": task.molecule.name,
         "fingerprint": task.molecule.fingerprint,
+        "potential": task.molecule.potential.identity,
         "control": control.name,
         "candidate": control.label,
         "config_hash": hash_config(plan),
@@ -149,7 +165,8 @@ def _record(task: Task, control: Variant, system: openmm.System, platform: str) 
         "replicas": plan.replicas,
         "seed": plan.seed,
         "platform": platform,
-        "versions": {"kstep": __version__, "openmm": openmm.__version__},
+        "versions": {"kstep": __version__, "openmm": openmm.__version__}
+        | programs(task.molecule.potential),
     }
 
 

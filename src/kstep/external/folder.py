@@ -10,6 +10,7 @@ from openmm import app, unit
 
 from kstep import __version__
 from kstep.artifacts import hash_bytes, hash_file, write_bytes, write_json, write_text
+from kstep.config import PotentialConfig
 from kstep.external.parts import Parts
 from kstep.molecule import SCHEMA, SCHEMA_VERSION, Molecule, load_molecule, write_index
 
@@ -58,6 +59,7 @@ def write_molecule(
             "positions_nm": positions.tolist(),
             "bonds": parts.bonds.tolist(),
             "constraints": parts.constraints.tolist(),
+            "potential": PotentialConfig(name="system").identity,
             "remarks": ["not made by kstep prep: topology and System were given."],
             "hashes": {file: hash_file(directory / file) for file in FILES},
             "versions": {"kstep": __version__, "OpenMM": openmm.__version__},

@@ -12,6 +12,7 @@ from openmm import app
 
 from kstep.errors import ArtifactError
 from kstep.molecule import symbol
+from kstep.units import NM_PER_ANGSTROM
 
 _LONGEST_BOND = {True: 0.16, False: 0.22}
 """nm, with a hydrogen and without: longer terms hold an angle (Urey-Bradley, rigid angles)."""
@@ -88,6 +89,20 @@ def read_parts(topology: Path, system_xml: Path) -> Parts:
         lengths=np.array([c[2] for c in constrained], dtype=np.float64),
         system=system,
     )
+
+
+def read_positions(topology: Path) -> Float[np.ndarray, "N 3"]:
+    """The positions in a topology that `read_parts` has read, nm.
+
+    Raises ArtifactError when it holds none.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        atoms = MDAnalysis.Universe(str(topology)).atoms
+    try:
+        return NM_PER_ANGSTROM * np.asarray(atoms.positions, dtype=np.float64)
+    except MDAnalysis.NoDataError:
+        raise ArtifactError(f"{topology} holds no positions: give a PDB file.") from None
 
 
 def _read_topology(path: Path) -> tuple[np.ndarray, list[str], np.ndarray]:

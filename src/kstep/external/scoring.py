@@ -13,7 +13,7 @@ from kstep.artifacts import hash_file
 from kstep.config import Config
 from kstep.errors import ArtifactError
 from kstep.external.formats import Stretch
-from kstep.md.integrators import CONSTRAINT_TOLERANCE, velocity_verlet
+from kstep.md.integrators import velocity_verlet
 from kstep.md.platforms import make_context, resolve_platform
 from kstep.md.systems import load_system
 from kstep.mechanics import kinetic_energy
@@ -21,7 +21,7 @@ from kstep.molecule import Molecule
 from kstep.progress import progress
 from kstep.trajectory import Trajectory, trajectory_record
 
-_ANY_DT_PS = 0.001
+ANY_DT_PS = 0.001
 """Contexts need an integrator, even where no step is made."""
 
 _SINGLE_PRECISION_NM = 2e-6
@@ -43,20 +43,6 @@ class Source:
     kind: int
     spacing: float
     stretch: Stretch
-
-
-def minimise(
-    system: openmm.System, x: Float[np.ndarray, "N 3"], source: Path
-) -> Float[np.ndarray, "N 3"]:
-    """The energy minimum under x (nm); ArtifactError where there is no finite energy."""
-    context = make_context(system, velocity_verlet(_ANY_DT_PS), "Reference")
-    context.setPositions(x)
-    context.applyConstraints(CONSTRAINT_TOLERANCE)
-    openmm.LocalEnergyMinimizer.minimize(context, 1.0)
-    minimum = np.array(context.getState(positions=True).getPositions(asNumpy=True)._value)
-    if not np.isfinite(minimum).all():
-        raise _no_energy(source)
-    return minimum
 
 
 def score(config: Config, molecule: Molecule, sources: Sequence[Source]) -> Trajectory:
@@ -130,7 +116,7 @@ def _energies(
     system: openmm.System, platform: str, pos: Float[np.ndarray, "T N 3"], source: Path
 ) -> Float[np.ndarray, " T"]:
     """The true potential energy of every frame, kJ/mol."""
-    context = make_context(system, velocity_verlet(_ANY_DT_PS), platform)
+    context = make_context(system, velocity_verlet(ANY_DT_PS), platform)
     epot = np.empty(len(pos))
     with progress(f"energies of {source.name}", float(len(pos)), "frames") as bar:
         for index, x in enumerate(pos):
@@ -138,11 +124,12 @@ def _energies(
             epot[index] = context.getState(energy=True).getPotentialEnergy()._value
             bar.update(1)
     if not np.isfinite(epot).all():
-        raise _no_energy(source)
+        raise no_energy(source)
     return epot
 
 
-def _no_energy(source: Path) -> ArtifactError:
+def no_energy(source: Path) -> ArtifactError:
+    """What to raise when the System has no energy at a file's positions."""
     return ArtifactError(
         f"{source} has frames where the System has no finite energy: check that the System is of "
         "this molecule, with its atoms in the same order."

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import openmm
 
 from kstep.artifacts import exclusive, hash_bytes
 from kstep.config import Config
 from kstep.errors import ArtifactError, ConfigError
 from kstep.external.checks import check_atoms, check_frames, check_velocities, spacing_ps
-from kstep.external.folder import find_molecule, molecule_name, safe_name, write_molecule
+from kstep.external.folder import molecule_name, safe_name
 from kstep.external.formats import read
+from kstep.external.given import Start, molecule_of, used_as_it_is
 from kstep.external.parts import Parts, read_parts
-from kstep.external.scoring import Source, minimise, score
+from kstep.external.scoring import Source, score
 from kstep.molecule import Molecule
 from kstep.trajectory import NVE, NVT
 
@@ -94,7 +94,10 @@ def run(config: Config, request: Request) -> tuple[Config, Molecule]:
     root = config.paths.run / "external"
     with exclusive(root):
         own = _configure(config, root, sources[0], parts, temperature)
-        molecule = _molecule(own.paths.data / "raw", request, parts, sources[0])
+        # As the first candidate of its System left it: a baseline belongs to it.
+        name = molecule_name(request.topology, request.system)
+        start = Start(sources[0].stretch.pos[0], sources[0].path)
+        molecule = molecule_of(own.paths.data / "raw", name, parts, request.system, start)
         candidate = score(own, molecule, sources)
         candidate.save(own.paths.run / "hybrid" / f"{molecule.name}.npz")
     return own, molecule
@@ -168,48 +171,25 @@ def _check_velocities_of_all(sources: Sequence[Source]) -> None:
         )
 
 
-def _molecule(raw: Path, request: Request, parts: Parts, first: Source) -> Molecule:
-    """The molecule as the first candidate of its System left it: a baseline belongs to it."""
-    name = molecule_name(request.topology, request.system)
-    known = find_molecule(raw, name)
-    if known is not None:
-        return known
-    positions = minimise(parts.system, first.stretch.pos[0], first.path)
-    return write_molecule(raw, name, parts, positions, request.system)
-
-
 def _configure(
     config: Config, root: Path, first: Source, parts: Parts, temperature: float
 ) -> Config:
     """The settings under which the baseline of this System is run, and all is judged."""
-    bonded_hydrogen = bool((parts.numbers[parts.bonds] == 1).any())
-    constrained = len(parts.constraints) > 0
-    if constrained and not bonded_hydrogen:
-        raise ArtifactError(
-            "the System constrains bonds but has no hydrogen: make it without constraints."
-        )
-    solvated = any(isinstance(f, openmm.GBSAOBCForce) for f in parts.system.getForces())
-    contents = {
-        "constraints": "HBonds" if constrained else "None",
-        "implicit_solvent": "OBC2" if solvated else "None",
-    }
     dt_fs = min(config.md.dt_fs, LONGEST_BASELINE_DT_FS)
     md = {
         "temperature_K": temperature,
-        "nonbonded_cutoff_nm": None,
         "dt_fs": dt_fs,
         "save_interval_steps": round(config.md.save_interval_steps * config.md.dt_fs / dt_fs),
-        **contents,
+        # Bursts are for training, and there is nothing to train.
+        "burst": config.md.burst.model_copy(update={"count": 0}),
     }
     paths = {"data": root / "data", "run": root / safe_name(first.path)}
     hybrid = {"temperature_K": temperature, "molecules": None}
-    # Bursts are for training, and there is nothing to train.
-    bursts = config.md.burst.model_copy(update={"count": 0})
-    return config.model_copy(
+    own = used_as_it_is(config, parts)
+    return own.model_copy(
         update={
             "paths": config.paths.model_copy(update=paths),
-            "prep": config.prep.model_copy(update=contents),
-            "md": config.md.model_copy(update={**md, "burst": bursts}),
+            "md": own.md.model_copy(update=md),
             "hybrid": config.hybrid.model_copy(update=hybrid),
         }
     )

@@ -70,6 +70,7 @@ def load_learned_jump(
         masses=molecule.masses.tolist(),
         fingerprint=molecule.fingerprint,
         molecule=molecule.name,
+        potential=molecule.potential.title,
     )
     predictor = make_predictor(model, molecule.numbers, molecule.masses, molecule.terms)
     physics = model.physics

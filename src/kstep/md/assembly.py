@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 
 from kstep.artifacts import Record
 from kstep.config import MdConfig
@@ -12,6 +13,7 @@ from kstep.md.plan import Block
 from kstep.md.sampling import Bursts, Frames
 from kstep.mechanics import kinetic_energy
 from kstep.molecule import Molecule
+from kstep.potentials import COUNTS
 from kstep.trajectory import NVE, NVT, Trajectory, trajectory_record
 
 _FRAMES = ("pos", "vel", "epot", "steps")
@@ -22,17 +24,21 @@ BLOCK_KEYS = (
     *(f"burst_{name}" for name in _BURSTS),
     "last_pos",
     "last_vel",
+    "counts",
 )
 
 
-def block_arrays(nvt: Frames, nve: Frames, bursts: Bursts) -> dict[str, np.ndarray]:
-    """The arrays of one block file."""
+def block_arrays(
+    nvt: Frames, nve: Frames, bursts: Bursts, counts: Int[np.ndarray, " 3"]
+) -> dict[str, np.ndarray]:
+    """The arrays of one block file; `counts` are those of `kstep.potentials.COUNTS`."""
     return {
         **{f"nvt_{name}": getattr(nvt, name) for name in _FRAMES},
         **{f"nve_{name}": getattr(nve, name) for name in _FRAMES},
         **{f"burst_{name}": getattr(bursts, name) for name in _BURSTS},
         "last_pos": nvt.pos[-1],
         "last_vel": nvt.vel[-1],
+        "counts": counts,
     }
 
 
@@ -54,12 +60,14 @@ def save_baseline(
     windows: list[dict[str, np.ndarray]] = []
     window_temperatures: list[float] = []
     bursts: list[dict[str, np.ndarray]] = []
+    counts = np.zeros(len(COUNTS), dtype=np.int64)
     frames_before = 0
     for item, block in zip(plan, blocks, strict=True):
         nvt, nve, burst = (
             {key.removeprefix(prefix): array for key, array in block.items() if prefix in key}
             for prefix in ("nvt_", "nve_", "burst_")
         )
+        counts += block["counts"]
         stretch = stretches.setdefault((item.temperature, item.replica), [])
         done = stretch[-1]["steps"][-1] if stretch else 0
         stretch.append({**nvt, "steps": nvt["steps"] + done})
@@ -87,6 +95,8 @@ def save_baseline(
         "seed": config.seed,
         "integrator": "velocity Verlet (RATTLE) + Ornstein-Uhlenbeck",
     }
+    if counts.any():
+        content["potential_counts"] = dict(zip(COUNTS, counts.tolist(), strict=True))
     trajectory = join_segments(segments, kinds, temperatures, molecule, config.dt_ps, content)
     trajectory.save(target, joined | term_arrays(molecule))
 

@@ -9,6 +9,7 @@ from openmm import unit
 
 from kstep.errors import SimulationError
 from kstep.md.integrators import CONSTRAINT_TOLERANCE
+from kstep.potentials import stopped
 
 Atoms = Float[np.ndarray, "N 3"]
 
@@ -17,7 +18,7 @@ def explosion(name: str, dynamics: str) -> SimulationError:
     """What to raise when the named dynamics of a molecule are no longer finite."""
     return SimulationError(
         f"{name}: the {dynamics} dynamics left the range of finite numbers; check the molecule's "
-        "geometry and force field, or run with a smaller md.dt_fs."
+        "geometry and potential, or run with a smaller md.dt_fs."
     )
 
 
@@ -70,7 +71,10 @@ class TrueDynamics:
         """Forces (kJ/mol/nm) and potential energy (kJ/mol) at x: one call."""
         self.calls += 1
         self._context.setPositions(x)
-        state = self._context.getState(forces=True, energy=True)
+        try:
+            state = self._context.getState(forces=True, energy=True)
+        except openmm.OpenMMException as error:
+            raise stopped(error, explosion(self._name, "true")) from error
         forces = np.array(state.getForces(asNumpy=True)._value)
         return forces, float(state.getPotentialEnergy()._value)
 
@@ -107,7 +111,7 @@ class TrueDynamics:
             try:
                 self._integrator.step(interval)
             except openmm.OpenMMException as error:
-                raise explosion(self._name, "true") from error
+                raise stopped(error, explosion(self._name, "true")) from error
             state = self._context.getState(velocities=True)
             vel[frame] = state.getVelocities(asNumpy=True)._value
             # Not getState's energy, which would cost a second evaluation of the forces.
@@ -136,7 +140,7 @@ class TrueDynamics:
             # Past any override: KStepIntegrator's own `step` comes here for its true steps.
             openmm.CustomIntegrator.step(self._integrator, n_steps)
         except openmm.OpenMMException as error:
-            raise explosion(self._name, "true") from error
+            raise stopped(error, explosion(self._name, "true")) from error
         state = self._context.getState(positions=True, velocities=True)
         result = TrueState(
             x=np.array(state.getPositions(asNumpy=True)._value),

@@ -50,6 +50,7 @@ def label(config: MdConfig, molecule: Molecule, visited: Path, target: Path) -> 
             bar.update(picoseconds)
 
         sampler = Sampler(system, platform, config, molecule.name, report)
+        sampler.forget()
         for number, temperature in enumerate(config.temperatures):
             chosen = _frames_at(trajectory, temperature)
             frames = Frames(
@@ -65,6 +66,7 @@ def label(config: MdConfig, molecule: Molecule, visited: Path, target: Path) -> 
     joined, calls = join_bursts(parts)
     record = trajectory.record | {
         **identity,
+        "potential": molecule.potential.identity,
         "burst_stride_steps": config.burst.stride_steps,
         "burst_length_steps": config.burst.length_steps,
         "burst_calls": calls,

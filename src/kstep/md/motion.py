@@ -39,6 +39,7 @@ def record_motion(
         path = folder / f"motion_{index:04d}.npz"
         window = read_finished(path, block_record, _KEYS)
         if window is None:
+            sampler.forget()
             vel, epot = sampler.motion(trajectory.pos[frame], trajectory.vel[frame], n_steps)
             ekin = kinetic_energy(vel, trajectory.masses)
             window = {"vel": vel.astype(np.float32), "epot": epot, "ekin": ekin}

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from kstep.errors import DeviceError
 from kstep.md.integrators import langevin, velocity_verlet
+from kstep.potentials import forget, has_python_force
 
 _PROPERTIES = {
     "CPU": {"Threads": "1", "DeterministicForces": "true"},
@@ -24,13 +25,23 @@ _PROPERTIES = {
 """One thread a process; reproducible forces; constraints to 1e-8 need double precision."""
 
 
+PYTHON_PLATFORM = "Reference"
+"""Where Python computes the forces a platform has nothing to do; this one adds 5 µs a step."""
+
+
 def make_context(
     system: openmm.System, integrator: openmm.Integrator, platform: str
 ) -> openmm.Context:
     """A Context on the named platform, one thread per process and reproducible forces.
 
-    Raises DeviceError when the platform is not there or its hardware is absent.
+    Raises DeviceError when the platform is not there, its hardware is absent, or it would have to
+    wait for Python at every step.
     """
+    if has_python_force(system) and platform != PYTHON_PLATFORM:
+        raise DeviceError(
+            f"forces computed by Python need the OpenMM platform {PYTHON_PLATFORM}, not "
+            f"{platform}: choose that one, or auto."
+        )
     try:
         chosen = openmm.Platform.getPlatformByName(platform)
         properties = {
@@ -142,6 +153,7 @@ def time_integrator(
         except DeviceError:  # built in, but its hardware is not there
             continue
         result[platform] = _seconds_per_step(context, positions, seconds)
+    forget(system)  # how many steps were made is the clock's affair
     return result
 
 
@@ -176,8 +188,13 @@ def _seconds_per_step(
     context.setPositions(positions)
     context.setVelocitiesToTemperature(300.0, 1)
     integrator = context.getIntegrator()
-    integrator.step(20)
-    best, batch, deadline = float("inf"), 50, time.perf_counter() + seconds
+    integrator.step(1)
+    start = time.perf_counter()
+    integrator.step(1)
+    # Many cheap steps, and few of those that take a noticeable time each.
+    batch = max(1, min(50, round(seconds / (time.perf_counter() - start))))
+    integrator.step(min(20, batch - 1))
+    best, deadline = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < deadline or best == float("inf"):
         start = time.perf_counter()
         integrator.step(batch)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import openmm
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from kstep.config import MdConfig
 from kstep.md.dynamics import Atoms, TrueDynamics, TrueState, explosion
@@ -16,6 +16,7 @@ from kstep.md.integrators import langevin, recording_velocity_verlet, velocity_v
 from kstep.md.platforms import make_context
 from kstep.mechanics import maxwell_boltzmann, remove_centre_of_mass
 from kstep.parallel import Report
+from kstep.potentials import counts, forget, minimise, stopped
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +76,19 @@ class Sampler:
         """The base time step, ps."""
         return self._config.dt_ps
 
+    def forget(self) -> None:
+        """Have the potential forget what came before: to be called wherever a run may be resumed.
+
+        A potential that starts from its last wavefunctions then gives the same digits to a run
+        that comes here for the first time and to one that begins here.
+        """
+        forget(self._system)
+
+    @property
+    def counts(self) -> Int[np.ndarray, " 3"]:
+        """`kstep.potentials.COUNTS` of the potential so far."""
+        return counts(self._system)
+
     def equilibrate(self, positions: Atoms, temperature: float, seed: int) -> tuple[Atoms, Atoms]:
         """Minimise, heat and run the configured equilibration; returns (x, v)."""
         x, _ = self.quench(positions)
@@ -86,7 +100,7 @@ class Sampler:
     def quench(self, positions: Atoms) -> tuple[Atoms, float]:
         """The local minimum under `positions`: its positions (nm) and energy (kJ/mol)."""
         self._scratch.setPositions(positions)
-        openmm.LocalEnergyMinimizer.minimize(self._scratch, 1.0)
+        minimise(self._scratch)
         state = self._scratch.getState(positions=True, energy=True)
         minimum = np.array(state.getPositions(asNumpy=True)._value)
         return minimum, float(state.getPotentialEnergy()._value)
@@ -168,7 +182,7 @@ class Sampler:
                 integrator.step(interval)
                 state = context.getState(positions=True, velocities=True, energy=True)
             except openmm.OpenMMException as error:
-                raise explosion(self._name, "baseline") from error
+                raise stopped(error, explosion(self._name, "baseline")) from error
             pos[index] = state.getPositions(asNumpy=True)._value
             vel[index] = state.getVelocities(asNumpy=True)._value
             epot[index] = state.getPotentialEnergy()._value

@@ -29,6 +29,7 @@ from kstep.md.systems import load_system
 from kstep.molecule import Molecule
 from kstep.motion import load_motion, motion_of
 from kstep.parallel import Report, ns_per_day, run_parallel
+from kstep.potentials import programs
 from kstep.trajectory import load_trajectory
 from kstep.units import PS_PER_NS, SECONDS_PER_DAY
 
@@ -119,6 +120,8 @@ def _run_block(
     # Names are part of the seed: molecules simulated side by side must not share noise.
     entropy = [config.seed, block.index, *molecule.name.encode()]
     seeds = np.random.SeedSequence(entropy).generate_state(3) % (2**31 - 1) + 1
+    sampler.forget()
+    before = sampler.counts
     if block.first:
         x, v = sampler.equilibrate(molecule.positions, block.temperature, int(seeds[0]))
     else:
@@ -129,7 +132,7 @@ def _run_block(
     rng = np.random.default_rng(int(seeds[2]))
     bursts = sampler.bursts(frames, block.bursts, block.temperature, rng)
     window = sampler.window(frames.pos[-1], frames.vel[-1], block.window_steps, interval)
-    write_npz(path, block_arrays(frames, window, bursts), record)
+    write_npz(path, block_arrays(frames, window, bursts, sampler.counts - before), record)
 
 
 def _sampled_picoseconds(config: MdConfig) -> float:
@@ -155,10 +158,12 @@ def _record(config: MdConfig, molecule: Molecule, system: openmm.System, platfor
         "fingerprint": molecule.fingerprint,
         "config_hash": hash_config(sampling_settings(config)),
         "config": sampling_settings(config).model_dump(mode="json", exclude={"motion"}),
+        "potential": molecule.potential.identity,
         "nonbonded_cutoff_nm": config.nonbonded_cutoff_nm,
         "platform": platform,
         "n_constraints": system.getNumConstraints(),
-        "versions": {"kstep": __version__, "openmm": openmm.__version__},
+        "versions": {"kstep": __version__, "openmm": openmm.__version__}
+        | programs(molecule.potential),
     }
 
 

@@ -7,6 +7,7 @@ import openmm
 
 from kstep.errors import ArtifactError
 from kstep.molecule import Molecule
+from kstep.potentials import PythonSystem, make_potential
 
 EXTENT_MARGIN = 0.1
 """nm added to the largest distance in the conformer before it is compared with the cutoff."""
@@ -27,8 +28,12 @@ def load_system(
     applied to molecules that reach beyond it; in a smaller one every pair is inside, where the
     uncut sum is the same physics and faster.
 
+    Of a molecule prepared for a Python potential masses and constraints are taken, and the forces
+    are the potential's, without a cutoff: the terms in its file are for the network to see.
+
     Raises ArtifactError when the file is not a System of this molecule or was prepared with
-    other constraints or another solvent than the configuration says.
+    other constraints or another solvent than the configuration says, ConfigError and
+    MoleculeError as `kstep.potentials.make_potential`.
     """
     try:
         system = openmm.XmlSerializer.deserialize(molecule.system_xml.read_text())
@@ -39,17 +44,22 @@ def load_system(
             f"{molecule.system_xml} is not the OpenMM System of {molecule.name}: "
             "delete its folder and run `kstep prep` again."
         )
+    if (system.getNumConstraints() > 0) != (constraints == "HBonds" and _has_h_bonds(molecule)):
+        raise ArtifactError(
+            f"{molecule.name} was prepared with {system.getNumConstraints()} constraints "
+            f"but md.constraints is {constraints}: run `kstep prep` again."
+        )
+    if molecule.potential.is_python:
+        return PythonSystem(
+            system,
+            make_potential(molecule.potential, molecule.name, molecule.numbers, molecule.positions),
+        )
     _remove_motion_removers(system)
     has_solvent = any(isinstance(force, openmm.GBSAOBCForce) for force in system.getForces())
     if has_solvent != (implicit_solvent == "OBC2"):
         raise ArtifactError(
             f"{molecule.name} was prepared {'with' if has_solvent else 'without'} implicit solvent "
             f"but md.implicit_solvent is {implicit_solvent}: run `kstep prep` again."
-        )
-    if (system.getNumConstraints() > 0) != (constraints == "HBonds" and _has_h_bonds(molecule)):
-        raise ArtifactError(
-            f"{molecule.name} was prepared with {system.getNumConstraints()} constraints "
-            f"but md.constraints is {constraints}: run `kstep prep` again."
         )
     if cutoff is not None and _extent(molecule) + EXTENT_MARGIN > cutoff:
         _apply_cutoff(system, cutoff)

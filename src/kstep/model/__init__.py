@@ -4,7 +4,9 @@
 free flight, caps and momenta, shared by both architectures · `terms`, `internal`, `pairs`,
 `operators`, `propagator`: the operator network · `equivariant_transformer`: TorchMD-Net's ET
 with vector inputs · `build`: configuration → model · `checkpoint`: one self-contained file ·
-`predictor`: NumPy in, NumPy out, for the hybrid loop · `summary`: the model as text.
+`splitting`, `constraints`: drifts and kicks · `potential`, `chemistry`, `bonded`, `nonbonded`: the
+learned potential · `compiled`: both as machine code · `predictor`: NumPy in, NumPy out, for the
+hybrid loop · `summary`: the model as text.
 """
 
 from kstep.model.batch import JumpBatch, JumpPrediction
@@ -14,7 +16,7 @@ from kstep.model.constraints import RigidBonds, rigid_bonds
 from kstep.model.jump import JumpModel, RegressedJump
 from kstep.model.physics import JumpPhysics, Scales, require_match
 from kstep.model.predictor import JumpPredictor, make_predictor
-from kstep.model.splitting import SplittingJump, closing_weight
+from kstep.model.splitting import SplittingJump, SplittingMolecules, closing_weight
 from kstep.model.summary import summarise
 from kstep.model.terms import TermBatch, batch_terms
 
@@ -29,6 +31,7 @@ __all__ = [
     "RigidBonds",
     "Scales",
     "SplittingJump",
+    "SplittingMolecules",
     "TermBatch",
     "batch_terms",
     "build_model",

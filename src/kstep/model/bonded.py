@@ -156,7 +156,7 @@ def bonded_energy(x: Float[Tensor, "B N 3"], parameters: BondedParameters) -> Fl
 
 
 def _powers(
-    coefficients: Float[Tensor, "B K p"], value: Float[Tensor, "B K"]
+    coefficients: Float[Tensor, "#B K p"], value: Float[Tensor, "B K"]
 ) -> Float[Tensor, " B"]:
     """Σ_p a_p valueᵖ, p = 1 …, over all terms (Horner's scheme)."""
     *lower, result = coefficients.unbind(-1)

@@ -52,6 +52,7 @@ class JumpPhysics(BaseModel):
         fingerprints: names of the training molecules → their fingerprints.
         temperatures_K: temperatures of the training data, K.
         environments: chemical environments (`kstep.environments`) of the training molecules.
+        potential: whose forces the model learned (`PotentialConfig.title`).
         units: of the states the model maps, and of all numbers here without a unit in their name.
     """
 
@@ -67,6 +68,7 @@ class JumpPhysics(BaseModel):
     fingerprints: dict[str, str]
     temperatures_K: tuple[float, ...]
     environments: tuple[str, ...] = ()
+    potential: str = "openff"
     units: Literal["nm, ps, Da, kJ/mol"] = "nm, ps, Da, kJ/mol"
 
     @property
@@ -92,6 +94,7 @@ def require_match(
     masses: Sequence[float] = (),
     fingerprint: str | None = None,
     molecule: str = "the molecule",
+    potential: str | None = None,
 ) -> None:
     """Refuse a model that was trained for something else.
 
@@ -105,6 +108,7 @@ def require_match(
         masses: Da, one for each of `elements`; none: not compared.
         fingerprint: of the molecule they belong to, compared if it was trained on.
         molecule: name of that molecule.
+        potential: whose forces move it; None: not compared.
 
     Raises ArtifactError naming the first difference.
     """
@@ -125,6 +129,11 @@ def require_match(
             f"train again with train.landing={landing} or choose another hybrid.corrector."
         )
     _require_atoms(physics, source, elements, masses, molecule)
+    if potential not in (None, physics.potential):
+        raise ArtifactError(
+            f"{source} learned the forces of {physics.potential}, but {molecule} was prepared for "
+            f"{potential}: run `kstep adapt` for this potential and set hybrid.network=adapted."
+        )
     trained = physics.fingerprints.get(molecule)
     if None not in (fingerprint, trained) and fingerprint != trained:
         raise ArtifactError(

@@ -68,6 +68,7 @@ def _check_molecule(config: Config, molecule: Molecule, physics: JumpPhysics, na
         elements=molecule.numbers.tolist(),
         masses=molecule.masses.tolist(),
         molecule=molecule.name,
+        potential=molecule.potential.title,
     )
     for sentence in remarks(physics, molecule):
         tqdm.write(f"warning: {molecule.name}: {sentence}", file=sys.stderr)

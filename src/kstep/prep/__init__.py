@@ -4,6 +4,7 @@ Modules:
     `smiles_list`: the list as lines.
     `chemistry`: SMILES → checked molecule → minimised conformer (RDKit).
     `parameters`: conformer → OpenMM System (OpenFF, NAGL charges, OBC2).
+    `settling`: the minimum of a Python potential, its conformer and bond lengths.
     `folder`: the files of one molecule, and whether they are still good.
     `stage`: `run` over a list, with resume and a report of the lines that failed.
 """

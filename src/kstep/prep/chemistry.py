@@ -22,7 +22,7 @@ class Conformer:
 
     Attributes:
         mol: RDKit molecule; heavy atoms first, then hydrogens; coordinates in Å.
-        minimiser: force field of the minimisation, `MMFF94` or `UFF`.
+        minimiser: potential of the minimisation, `MMFF94`, `UFF` or that of the configuration.
     """
 
     mol: Chem.Mol

@@ -16,11 +16,13 @@ from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
 from kstep import __version__
-from kstep.artifacts import Record, hash_config, hash_file, write_json, write_text
-from kstep.config import PrepConfig
+from kstep.artifacts import Record, hash_bytes, hash_config, hash_file, write_json, write_text
+from kstep.config import Config
 from kstep.errors import ArtifactError
 from kstep.molecule import SCHEMA, SCHEMA_VERSION, load_molecule
+from kstep.potentials import programs
 from kstep.prep.chemistry import Conformer, embed
+from kstep.prep.settling import settle
 from kstep.prep.smiles_list import Entry
 from kstep.units import NM_PER_ANGSTROM
 
@@ -46,7 +48,7 @@ class Request:
     smiles: str
 
 
-def is_current(directory: Path, request: Request, config: PrepConfig) -> bool:
+def is_current(directory: Path, request: Request, config: Config) -> bool:
     """Whether the folder holds this molecule, made with these settings and unchanged since."""
     try:
         manifest = load_molecule(directory).manifest
@@ -57,21 +59,31 @@ def is_current(directory: Path, request: Request, config: PrepConfig) -> bool:
     return expected.items() <= manifest.items()
 
 
-def settings_hash(config: PrepConfig) -> str:
+def settings_hash(config: Config) -> str:
     """Hash of the settings that decide what a molecule becomes."""
-    return hash_config(config.model_copy(update={"molecules": None}))
+    own = config.prep.model_copy(update={"molecules": None})
+    if config.potential.name == "openff":  # molecules made before there was another stay current
+        return hash_config(own)
+    return hash_bytes(f"{hash_config(own)} {config.potential.identity}".encode())
 
 
-def make(directory: Path, request: Request, config: PrepConfig) -> None:
+def make(directory: Path, request: Request, config: Config) -> None:
     """Make the folder of one molecule: conformer, parameters, files, manifest.
 
-    Raises MoleculeError when the molecule has no conformer or no parameters.
+    The force field's terms are written for every potential: they are what a network sees of a
+    molecule. For a Python potential conformer and constrained lengths are those of its minimum.
+
+    Raises MoleculeError when the molecule has no conformer, no parameters or no minimum,
+    ConfigError when the potential's program is not there.
     """
     # Here and not above: OpenFF takes seconds to import, and a finished list does not need it.
     from kstep.prep.parameters import parametrise
 
-    conformer = embed(request.mol, config.seed)
-    parametrised = parametrise(conformer.mol, config)
+    prep, potential = config.prep, config.potential
+    conformer = embed(request.mol, prep.seed)
+    parametrised = parametrise(conformer.mol, prep)
+    if potential.is_python:
+        conformer = settle(conformer, parametrised.system, potential, request.name)
     write_text(directory / "molecule.pdb", _pdb(parametrised.topology, conformer))
     write_text(directory / "molecule.sdf", _sdf(conformer, request.name))
     write_text(directory / "system.xml", openmm.XmlSerializer.serialize(parametrised.system))
@@ -81,19 +93,22 @@ def make(directory: Path, request: Request, config: PrepConfig) -> None:
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "config_hash": settings_hash(config),
-        "config": config.model_dump(mode="json", exclude={"molecules"}),
-        "versions": _versions(),
+        "config": prep.model_dump(mode="json", exclude={"molecules"}),
+        "potential": potential.identity,
+        "versions": {**_versions(), **programs(potential)},
         "hashes": {name: hash_file(directory / name) for name in FILES},
     }
     charges = {"charges_e": parametrised.charges.tolist()}
     write_json(directory / "manifest.json", {**chemistry, **charges, **system, **provenance})
 
 
-def _describe_chemistry(request: Request, conformer: Conformer, config: PrepConfig) -> Record:
-    mol = conformer.mol
+def _describe_chemistry(request: Request, conformer: Conformer, config: Config) -> Record:
+    mol, minimiser = conformer.mol, conformer.minimiser
     remarks = []
-    if conformer.minimiser != "MMFF94":
-        remarks.append(f"minimised with {conformer.minimiser}: MMFF94 lacks parameters for it.")
+    if minimiser == "UFF":
+        remarks.append("minimised with UFF: MMFF94 lacks parameters for it.")
+    elif minimiser != "MMFF94":
+        remarks.append(f"conformer and constrained lengths are of the {minimiser} minimum.")
     return {
         "name": request.name,
         "smiles": request.smiles,
@@ -111,8 +126,8 @@ def _describe_chemistry(request: Request, conformer: Conformer, config: PrepConf
         },
         "conformer": {
             "embedding": "ETKDGv3",
-            "seed": config.seed,
-            "minimiser": conformer.minimiser,
+            "seed": config.prep.seed,
+            "minimiser": minimiser,
         },
         "remarks": remarks,
     }

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from kstep.artifacts import hash_bytes
 from kstep.config import Config
-from kstep.errors import MoleculeError
+from kstep.errors import ConfigError, MoleculeError
 from kstep.molecule import Molecule, load_molecule, write_index
 from kstep.prep.chemistry import parse
 from kstep.prep.folder import Request, is_current, make
@@ -50,8 +50,13 @@ def run(config: Config, smiles_list: Path) -> Prepared:
     are left alone, and later stages pass them over.
 
     Raises MoleculeError when the list cannot be read or none of its molecules could be
-    prepared, ConfigError when the force field or charge model does not exist.
+    prepared, ConfigError when the force field, charge model or potential does not exist.
     """
+    if config.potential.name == "system":
+        raise ConfigError(
+            "potential.name=system leaves nothing to prepare: give the System with `kstep run "
+            "--system XML --topology PDB`."
+        )
     raw = config.paths.data / "raw"
     entries = read_smiles_list(smiles_list)
     requests, failures = _check(entries, config)
@@ -113,8 +118,8 @@ def _request(entry: Entry, earlier: list[Request], config: Config) -> Request:
 
 
 def _prepare(request: Request, directory: Path, config: Config) -> Molecule:
-    if not is_current(directory, request, config.prep):
-        make(directory, request, config.prep)
+    if not is_current(directory, request, config):
+        make(directory, request, config)
     molecule = load_molecule(directory)
     for remark in molecule.manifest["remarks"]:
         _say(f"{molecule.name}: {remark}")

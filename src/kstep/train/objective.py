@@ -15,6 +15,7 @@ from kstep.model import (
     JumpPrediction,
     Scales,
     SplittingJump,
+    SplittingMolecules,
 )
 from kstep.train.windows import JumpWindows, WindowBatch
 
@@ -58,19 +59,31 @@ def training_loss(model: JumpModel, batch: WindowBatch, weights: TrainConfig) ->
 
 
 def force_loss(model: SplittingJump, start: JumpBatch) -> Loss:
+    """Mean square error of the learned force, relative (`relative_error`)."""
+    with torch.autocast(start.x.device.type, enabled=False):
+        molecules = model.molecules(start.species, start.masses, start.terms)
+        error = relative_error(molecules, start.x, start.f)
+    none = torch.zeros_like(error)
+    return Loss(position=none, velocity=none, momentum=none, force=error, total=error)
+
+
+def relative_error(
+    molecules: SplittingMolecules, x: Float[Tensor, "B N 3"], f: Float[Tensor, "B N 3"]
+) -> Float[Tensor, ""]:
     """Mean square error of the accelerations along the constraints, mass-weighted, relative.
 
     Always in float32: bfloat16 rounds bond vectors by more than the force may err.
+
+    Args:
+        molecules: that the states are of, or one molecule that all of them are of.
+        x: nm.
+        f: true forces, kJ/mol/nm.
     """
-    with torch.autocast(start.x.device.type, enabled=False):
-        molecules = model.molecules(start.species, start.masses, start.terms)
-        tangent = molecules.rigid.at(start.x)
-        mobility, root = molecules.mobility, start.masses.sqrt()[..., None]
-        truth = root * tangent.project(mobility * start.f)
-        learned = root * tangent.project(mobility * molecules.force(start.x))
-    error = (learned - truth).square().sum() / truth.square().sum()
-    none = torch.zeros_like(error)
-    return Loss(position=none, velocity=none, momentum=none, force=error, total=error)
+    tangent, mobility = molecules.rigid.at(x), molecules.mobility
+    root = torch.where(mobility > 0, mobility, 1.0).rsqrt()
+    truth = root * tangent.project(mobility * f)
+    learned = root * tangent.project(mobility * molecules.force(x))
+    return (learned - truth).square().sum() / truth.square().sum()
 
 
 def jump_loss(

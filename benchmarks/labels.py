@@ -1,0 +1,129 @@
+"""What expensive force calls buy: the error of an adaptation against the number of its labels.
+
+    python benchmarks/labels.py --molecule aspirin --write docs/expensive_results.md \
+        --plot docs/images/labels.png paths.data=expensive potential.name=gfn2-xtb
+
+Adapts one prepared molecule four times: from the shipped network and from fresh weights, with
+labels where the last two networks disagree most and with labels drawn at random. Errors are those
+of `kstep adapt`'s record: of each round's network on the labels of the next, which it has not seen,
+and in the end on the states of its trial. As each way labels other states, the final networks are
+also held against the same independent states: `--test` true-force calls on geometries to which the
+four final networks lead, in equal numbers.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+from kstep import adapt
+from kstep.adapt import forces
+from kstep.artifacts import read_json, write_text
+from kstep.config import Config, load_config
+from kstep.model import SplittingJump, load_jump
+from kstep.molecule import Molecule, prepared_molecules
+from kstep.networks import adaptation_folder
+from kstep.train.specialist import LabelledStates, force_error
+
+WAYS = {
+    "shipped, in doubt": ("shipped", 4),
+    "shipped, at random": ("shipped", 1),
+    "fresh, in doubt": ("fresh", 4),
+    "fresh, at random": ("fresh", 1),
+}
+
+
+def main() -> None:
+    options = _arguments()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as scratch:
+        configs = {
+            name: load_config(
+                options.config,
+                [
+                    *options.overrides,
+                    f"paths.run={scratch}/{number}",
+                    f"adapt.start_from={start}",
+                    f"adapt.candidates={candidates}",
+                ],
+            )
+            for number, (name, (start, candidates)) in enumerate(WAYS.items())
+        }
+        anyone = next(iter(configs.values()))
+        (molecule,) = (m for m in prepared_molecules(anyone) if m.name == options.molecule)
+        networks = {name: _adapted(config, molecule) for name, config in configs.items()}
+        records = {
+            name: read_json(adaptation_folder(config, molecule) / "record.json")
+            for name, config in configs.items()
+        }
+        own = forces.Adaptation(anyone, molecule, {}, Path(scratch))
+        geometries = np.concatenate(
+            [own.explored(9, [n], options.test // len(WAYS)) for n in networks.values()]
+        )
+        made = own.made(9, geometries)
+        test = forces.sensible(LabelledStates(made["x"], made["forces"]), molecule.name)
+        errors = {name: force_error(n, own.tensors, test) for name, n in networks.items()}
+    text = _table(molecule, records, errors)
+    print(text)
+    if options.write:
+        before = options.write.read_text() if options.write.exists() else ""
+        write_text(options.write, before.split("## Labels")[0] + text)
+    if options.plot:
+        _plot(records, options.plot)
+
+
+def _adapted(config: Config, molecule: Molecule) -> SplittingJump:
+    (path,) = adapt.run(config, [molecule])
+    model = load_jump(path).model
+    assert isinstance(model, SplittingJump)
+    return model
+
+
+def _table(molecule: Molecule, records: dict[str, dict], errors: dict[str, float]) -> str:
+    counts = [entry["labels"] for entry in next(iter(records.values()))["rounds"]]
+    lines = [
+        f"## Labels: {molecule.name}",
+        "",
+        "Relative error of the force, on states not learned from.",
+        "",
+        "| start, labels | " + " | ".join(f"{n} labels" for n in counts) + " | same states |",
+        "|---" * (len(counts) + 2) + "|",
+    ]
+    for name, record in records.items():
+        found = " | ".join(f"{entry['force_error']:.1%}" for entry in record["rounds"])
+        lines.append(f"| {name} | {found} | {errors[name]:.1%} |")
+    return "\n".join([*lines, ""])
+
+
+def _plot(records: dict[str, dict], path: Path) -> None:
+    figure, axis = plt.subplots(figsize=(5.0, 3.4), layout="constrained")
+    for name, record in records.items():
+        rounds = record["rounds"]
+        axis.plot(
+            [max(entry["labels"], 50) for entry in rounds],
+            [100.0 * entry["force_error"] for entry in rounds],
+            marker="o",
+            label=name,
+        )
+    axis.set(xscale="log", yscale="log", xlabel="expensive force calls", ylabel="force error, %")
+    axis.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, action="append", default=[])
+    parser.add_argument("--molecule", default="aspirin")
+    parser.add_argument("--test", type=int, default=200, help="true-force calls of the comparison")
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("overrides", nargs="*")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

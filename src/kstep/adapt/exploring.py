@@ -1,0 +1,93 @@
+"""Where a learned force leads: geometries found without a single true call."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from kstep.hybrid.state import PhaseState, Replicas
+from kstep.hybrid.thermostat import OrnsteinUhlenbeck
+from kstep.md.dynamics import TrueDynamics
+from kstep.mechanics import Masses, kinetic_energy, maxwell_boltzmann
+from kstep.model import SplittingJump
+from kstep.model.compiled import CompiledJump, Composition
+from kstep.model.potential import LearnedPotential
+from kstep.molecule import Molecule
+
+FRICTION_PER_PS = 2.0
+SETTLING_PS = 1.0
+"""From the conformer, before the first geometry is kept."""
+SPACING_PS = 0.25
+"""Between two that are: some ten periods of a bond, a thousandth of what a slow torsion takes."""
+STEPS = 8
+"""Base steps between two visits of the thermostat."""
+RUNAWAY = 10.0
+"""Times the thermal kinetic energy at which a replica goes back to the conformer: a force that has
+learned little may have no bottom."""
+
+
+def learned_jump(model: SplittingJump, molecule: Molecule) -> CompiledJump:
+    """Velocity Verlet over STEPS base steps by the learned force alone."""
+    assert isinstance(model.learned, LearnedPotential)
+    step = model.physics.dt_ps
+    composition = Composition(STEPS, step, true_weight=0.0, learned_weight=0.5 * step)
+    return CompiledJump(
+        model.learned, composition, molecule.numbers, molecule.masses, molecule.terms
+    )
+
+
+def explore(
+    model: SplittingJump,
+    molecule: Molecule,
+    dynamics: TrueDynamics,
+    temperature: float,
+    count: int,
+    replicas: int,
+    rng: np.random.Generator,
+) -> Replicas:
+    """So many geometries (nm) of Langevin dynamics by the learned force.
+
+    Args:
+        model: whose force it is.
+        molecule: from whose conformer all replicas start.
+        dynamics: for its constraints alone.
+        temperature: K.
+        count: geometries wanted.
+        replicas: that give them in turns.
+        rng: of the noise.
+    """
+    jump = learned_jump(model, molecule)
+    duration = STEPS * model.physics.dt_ps
+    thermostat = OrnsteinUhlenbeck(dynamics, temperature, FRICTION_PER_PS, duration, rng)
+    fresh = _at_rest(molecule, dynamics, temperature, replicas, rng)
+    state = fresh
+    found: list[Replicas] = []
+    settling, spacing = (round(ps / duration) for ps in (SETTLING_PS, SPACING_PS))
+    for number in range(settling + spacing * -(-count // replicas)):
+        x, v = jump(state.x, state.v, state.forces)
+        state = thermostat(_returned(replace(state, x=x, v=v), fresh, molecule.masses))
+        if number >= settling and (number - settling) % spacing == 0:
+            found.append(state.x)
+    return np.concatenate(found)[:count]
+
+
+def _at_rest(
+    molecule: Molecule,
+    dynamics: TrueDynamics,
+    temperature: float,
+    replicas: int,
+    rng: np.random.Generator,
+) -> PhaseState:
+    """All replicas at the conformer, with thermal velocities."""
+    x = np.tile(dynamics.constrain_positions(molecule.positions), (replicas, 1, 1))
+    drawn = maxwell_boltzmann(rng, molecule.masses, temperature, (replicas,))
+    v = np.stack([dynamics.constrain_velocities(a, b) for a, b in zip(x, drawn, strict=True)])
+    nothing = np.zeros(replicas)
+    return PhaseState(x, v, np.zeros_like(x), nothing, nothing)
+
+
+def _returned(state: PhaseState, fresh: PhaseState, masses: Masses) -> PhaseState:
+    """The state, with replicas that have run away back at the start."""
+    hottest = RUNAWAY * kinetic_energy(fresh.v, masses).max()
+    lost = ~(kinetic_energy(state.v, masses) < hottest)[:, None, None]  # what is NaN is lost too
+    x, v = np.where(lost, fresh.x, state.x), np.where(lost, fresh.v, state.v)
+    return replace(state, x=x, v=v)
