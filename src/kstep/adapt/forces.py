@@ -31,6 +31,7 @@ from kstep.md.systems import load_system
 from kstep.mechanics import remove_centre_of_mass
 from kstep.model import SplittingJump, load_jump, save_jump
 from kstep.molecule import Molecule
+from kstep.potentials import forget
 from kstep.progress import progress
 from kstep.train.specialist import (
     LabelledStates,
@@ -107,6 +108,7 @@ class Adaptation:
     def __init__(self, config: Config, molecule: Molecule, identity: Record, folder: Path) -> None:
         md = config.md
         system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
+        self.system = system
         platform, _ = resolve_platform(config.hybrid.platform, system, molecule.positions, md.dt_ps)
         context = make_context(system, recording_velocity_verlet(md.dt_ps), platform)
         self.dynamics = TrueDynamics(context, md.dt_ps, molecule.name)
@@ -192,6 +194,7 @@ class Adaptation:
         """True forces at the geometries, one call each."""
         title = f"adapt {self.molecule.name}: labels {number + 1}"
         forces = np.empty(geometries.shape)
+        forget(self.system)  # a resumed run begins here
         with progress(title, float(len(geometries)), "calls") as bar:
             for row, x in enumerate(geometries):
                 forces[row], _ = self.dynamics.evaluate(x)

@@ -35,6 +35,7 @@ def search_basins(run: HybridRun, target: Path) -> None:
     if basin.starts == 0 or all(_is_finished(path, record) for path in paths.values()):
         run.report(basin.starts * basin.length_ps)
         return
+    run.sampler.forget()  # a resumed run begins here
     starts = _randomised_starts(run)
     for side, search in (("hybrid", _hybrid_search), ("baseline", _baseline_search)):
         found = search(run, starts)

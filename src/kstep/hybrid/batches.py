@@ -86,6 +86,7 @@ class StartingStates:
 
     def _make(self, temperature: float) -> list[Start]:
         run, hybrid = self._run, self._run.config.hybrid
+        run.sampler.forget()  # a resumed run makes them anew
         label = hybrid.temperatures.index(temperature)
         motion = motion_batch(hybrid)
         windows = motion.first + motion.members - hybrid.replicas if label == 0 else 0
@@ -119,10 +120,14 @@ def propagate_batch(
         frames = min(per_block, n_frames - first)
         if block is None:
             macro_step, thermostat = _steps_of(run, batch, index)
-            state = blocks[-1].end if blocks else _begin(macro_step, starts.of(batch))
+            beginning = None if blocks else starts.of(batch)
+            run.sampler.forget()  # a resumed run begins here
+            before = run.sampler.counts
+            state = blocks[-1].end if beginning is None else _begin(macro_step, beginning)
             block = propagate(
                 macro_step, state, thermostat, frames * save_every, save_every, run.report
             )
+            block.accounts.potential = (run.sampler.counts - before).tolist()
             save_block(path, block, record)
         else:
             run.report(frames * frame_ps * batch.members)

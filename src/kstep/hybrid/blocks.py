@@ -138,6 +138,8 @@ def total_accounts(blocks: Sequence[Block]) -> tuple[Accounts, float]:
         total.fallback_calls += block.accounts.fallback_calls
         total.proposals += block.accounts.proposals
         total.acceptances += block.accounts.acceptances
+        pairs = zip(total.potential, block.accounts.potential, strict=True)
+        total.potential = [sum(pair) for pair in pairs]
         for part, seconds in block.accounts.seconds.items():
             total.seconds[part] = total.seconds.get(part, 0.0) + seconds
     return total, sum(block.wall for block in blocks)

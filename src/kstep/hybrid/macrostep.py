@@ -16,6 +16,7 @@ from kstep.hybrid.correctors import CORRECTORS, Landed, descend
 from kstep.hybrid.guard import energy_is_kept, landing_is_sane
 from kstep.hybrid.state import Jump, PhaseState, Replicas
 from kstep.md.dynamics import TrueDynamics, TrueState
+from kstep.potentials import COUNTS
 
 Ensemble = Literal["nvt", "nve", "nve_rescaled"]
 """With a thermostat; at the map's own energy; at constant energy by rescaling velocities."""
@@ -32,6 +33,7 @@ class Accounts:
         proposals: macro-steps that were put to a Metropolis test.
         acceptances: those that passed.
         calls: true-force calls of every replica [R].
+        potential: what a Python potential counted (`kstep.potentials.COUNTS`).
         seconds: wall time by part.
     """
 
@@ -41,6 +43,7 @@ class Accounts:
     fallback_calls: int = 0
     proposals: int = 0
     acceptances: int = 0
+    potential: list[int] = field(default_factory=lambda: [0] * len(COUNTS))
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property

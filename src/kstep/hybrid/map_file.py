@@ -35,6 +35,7 @@ def save_map(run: HybridRun, trajectory: Trajectory, own: Record, path: Path) ->
     spread over the NVT frames at the first temperature (over its NVE frames if there are none).
     The record takes in `own`, and the true-force calls that the measurement cost.
     """
+    run.sampler.forget()  # a resumed run begins here
     hybrid, calls = run.config.hybrid, run.dynamics.calls
     kelvin = hybrid.temperatures[0]
     frames = np.concatenate(trajectory.segments(NVT, kelvin) or trajectory.segments(NVE, kelvin))

@@ -24,6 +24,7 @@ from kstep.md.stage import sampling_settings
 from kstep.md.systems import load_system
 from kstep.molecule import Molecule
 from kstep.parallel import Report
+from kstep.potentials import programs
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,7 @@ def prepare(config: Config, molecule: Molecule, network: Network, report: Report
         "schema_version": 1,
         "molecule": molecule.name,
         "fingerprint": molecule.fingerprint,
+        "potential": molecule.potential.identity,
         "config_hash": run_hash(config),
         "config": _physical(config).model_dump(mode="json", exclude=_OF_OTHER_FILES),
         "checkpoint_hash": hash_file(network.checkpoint),
@@ -120,6 +122,7 @@ def prepare(config: Config, molecule: Molecule, network: Network, report: Report
             "kstep": __version__,
             "openmm": openmm.__version__,
             "torch": torch.__version__,
+            **programs(molecule.potential),
         },
     }
     return HybridRun(

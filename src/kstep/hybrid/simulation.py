@@ -30,6 +30,7 @@ from kstep.mechanics import kinetic_energy
 from kstep.molecule import Molecule
 from kstep.motion import Motion, motion_record
 from kstep.parallel import Report
+from kstep.potentials import COUNTS
 from kstep.trajectory import load_trajectory, trajectory_record
 
 COUNTS_COVER = (
@@ -103,6 +104,8 @@ def _save_trajectory(run: HybridRun, plan: Sequence[Batch], blocks: Blocks, targ
         counted_saving=steps / calls,
         counts_cover=COUNTS_COVER,
     )
+    if any(accounts.potential):
+        record["potential_counts"] = dict(zip(COUNTS, accounts.potential, strict=True))
     trajectory = join_segments(
         [segment for own in parts for segment in own],
         [KINDS[batch.ensemble] for batch in plan for _ in range(batch.members)],
