@@ -104,10 +104,13 @@ def make_splitting(
     noise: float = 0.05,
     impulse: float = 0.0,
     drifts_per_step: int = 1,
+    strains: bool = True,
 ) -> SplittingJump:
     """A small splitting of K base steps; `noise` on all its weights, so that nothing is silent."""
     torch.manual_seed(seed)
-    config = ModelConfig(arch="splitting", kicks=kicks, hidden_channels=8, rbf_size=6)
+    config = ModelConfig(
+        arch="splitting", kicks=kicks, strains=strains, hidden_channels=8, rbf_size=6
+    )
     closed = {"landing": "closing_kick", "k_steps": K, "dt_ps": DT}
     model = build_model(config, PHYSICS.model_copy(update=closed)).double().eval()
     assert isinstance(model, SplittingJump)

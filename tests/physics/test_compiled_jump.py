@@ -36,9 +36,10 @@ def torch_force(model: SplittingJump, sample: Sample, x: torch.Tensor) -> torch.
     return model.learned.force_of(species, sample.batch(len(x)))(x)
 
 
+@pytest.mark.parametrize("strains", [False, True])
 @pytest.mark.parametrize("name", SAMPLES)
-def test_forces_are_those_of_torch(name: str) -> None:
-    sample, model = SAMPLES[name], make_splitting()
+def test_forces_are_those_of_torch(name: str, strains: bool) -> None:
+    sample, model = SAMPLES[name], make_splitting(strains=strains)
     start = sample.states(4, spread=0.01)
     jump = compiled_jump(model, sample)
     found = np.stack([jump.force(x) for x in start.x.numpy()])

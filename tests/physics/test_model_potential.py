@@ -11,7 +11,7 @@ from torch import Tensor
 from kstep.config import ModelConfig
 from kstep.force_field import pad_terms
 from kstep.model import batch_terms
-from kstep.model.bonded import bonded_energy
+from kstep.model.bonded import bonded_energy, coordinates
 from kstep.model.direct_kicks import DirectForce
 from kstep.model.potential import LearnedPotential
 from kstep.molecule import Molecule
@@ -114,7 +114,8 @@ def test_an_untrained_potential_is_the_bonded_force_field(phenol: Molecule) -> N
     assert isinstance(potential, LearnedPotential)
     species = torch.from_numpy(phenol.numbers.astype(np.int64))[None].expand(4, -1)
     parameters = potential.parameters_of(species, terms.expand(4))
-    found = bonded_energy(torch.from_numpy(x), parameters.bonded)
+    here = coordinates(torch.from_numpy(x), parameters.bonded)
+    found = bonded_energy(here, parameters.bonded)
     system = openmm.XmlSerializer.deserialize(phenol.system_xml.read_text())
     for index in reversed(range(system.getNumForces())):
         if isinstance(system.getForce(index), openmm.NonbondedForce | openmm.GBSAOBCForce):

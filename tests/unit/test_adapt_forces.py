@@ -19,6 +19,7 @@ from kstep.md.dynamics import TrueDynamics
 from kstep.mechanics import centre_of_mass
 from kstep.model import load_jump
 from kstep.networks import adaptation_folder, networks_for
+from kstep.train.objective import relative_error
 from kstep.train.specialist import LabelledStates, OneMolecule, disagreement, force_error
 
 SETTINGS = (
@@ -170,6 +171,23 @@ def test_the_error_does_not_depend_on_how_states_are_grouped(phenol, tmp_path) -
         force_error(model, tensors, states), rel=1e-3
     )
     assert disagreement(model, model, tensors, x).max() == 0.0
+
+
+def test_a_network_that_learns_to_feel_strains_begins_with_the_forces_it_had(
+    tmp_path, phenol
+) -> None:
+    shipped = ("adapt.start_from=shipped", "model.hidden_channels=48")
+    before = start_model(configure(tmp_path, *shipped), phenol)
+    grown = start_model(configure(tmp_path, *shipped, "model.strains=true"), phenol)
+    assert grown.config.strains
+    assert not before.config.strains
+    tensors = OneMolecule.of(phenol.numbers, phenol.masses, phenol.terms)
+    x = phenol.positions + np.random.default_rng(0).normal(0, 0.003, (5, phenol.n_atoms, 3))
+    assert disagreement(before, grown, tensors, x.astype(np.float32)).max() < 1e-2
+    states = LabelledStates(x.astype(np.float32), np.ones_like(x, np.float32))
+    loss = relative_error(tensors.known_to(grown.requires_grad_(True)), *states.tensors([0, 3]))
+    loss.backward()
+    assert grown.learned.nonbonded.strain.weight.grad.abs().max() > 0.0
 
 
 def test_fresh_weights_are_for_learned_potentials(tmp_path, phenol) -> None:

@@ -100,6 +100,28 @@ def test_windows_of_every_stride_are_asked_for_first(grid):
         grid(lambda _: ACCEPTED, overrides=["dataset.k_steps=[8]"])
 
 
+def test_a_splitting_is_trained_once_for_every_k(grid):
+    """With the windows of one k alone."""
+    trained, _ = grid(
+        lambda _: ACCEPTED,
+        overrides=["model.arch=splitting", "train.landing=closing_kick",
+                   "hybrid.corrector=closing_kick", "dataset.k_steps=[8]", "train.k_steps=8"],
+    )  # fmt: skip
+    assert [(name, own.train.k_steps) for name, own in trained] == [("grid", 8)] * 4
+
+
+def test_a_network_that_is_there_is_not_trained(grid, monkeypatch):
+    asked = []
+    monkeypatch.setattr(stage, "networks_for", lambda own, _: asked.append(own.train.k_steps))
+    trained, table = grid(
+        lambda _: ACCEPTED,
+        overrides=["hybrid.network=shipped", "grid.caps=[auto]", "grid.k_steps=[8,16]"],
+    )
+    assert not trained
+    assert asked == [8, 16]
+    assert "| k16-auto | 16 | auto | no | – | – |" in table.read_text()
+
+
 def test_each_trial_has_the_planned_settings():
     config = load_config([PROPAGATOR])
     four, eight = Trial(4, 0.01).configure(config), Trial(8, 0.02).configure(config)

@@ -19,6 +19,7 @@ from kstep.model import (
     load_jump,
     require_match,
 )
+from kstep.model.layers import silence
 from kstep.model.potential import LearnedPotential
 from kstep.molecule import Molecule
 from kstep.networks import shipped_checkpoint
@@ -53,7 +54,7 @@ def start_model(config: Config, molecule: Molecule) -> JumpModel:
     ConfigError for fresh weights of a network that does not learn from forces.
     """
     path = start_checkpoint(config)
-    model = _fresh(config, molecule) if path is None else load_jump(path).model
+    model = _fresh(config, molecule) if path is None else _grown(load_jump(path).model, config)
     composition = config.train.k_steps, config.hybrid.drifts_per_step, config.hybrid.impulse
     model = model.composed(*composition)
     require_match(
@@ -68,6 +69,22 @@ def start_model(config: Config, molecule: Molecule) -> JumpModel:
     )
     model.physics = _own_physics(model.physics, config, molecule)
     return model
+
+
+def _grown(model: JumpModel, config: Config) -> JumpModel:
+    """The network, with atoms that feel strains if `model.strains` says so and they did not yet.
+
+    It gives the forces it gave before: what is new is silent until it has learned.
+    """
+    if not learns_forces(model) or model.config.strains or not config.model.strains:
+        return model
+    torch.manual_seed(config.train.seed)
+    grown = build_model(model.config.model_copy(update={"strains": True}), model.physics)
+    assert isinstance(grown, SplittingJump) and isinstance(grown.learned, LearnedPotential)
+    assert grown.learned.nonbonded.strain is not None
+    grown.load_state_dict(model.state_dict(), strict=False)
+    silence(grown.learned.nonbonded.strain)
+    return grown.eval()
 
 
 def _fresh(config: Config, molecule: Molecule) -> JumpModel:

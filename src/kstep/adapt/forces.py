@@ -63,6 +63,7 @@ def adapt(config: Config, molecule: Molecule, folder: Path) -> Path:
         "fingerprint": molecule.fingerprint,
         "start_hash": start_hash(config),
         "config_hash": hash_config(config.adapt, config.train, exclude={"start_from"}),
+        "strains": config.model.strains,
         "dt_ps": config.md.dt_ps,
         "temperatures_K": list(config.hybrid.temperatures),
     }

@@ -35,6 +35,11 @@ class ModelConfig(Section):
         "conservative",
         description="learned kicks: gradient of an energy, or vectors of their own (splitting)",
     )
+    strains: bool = Field(
+        False,
+        description="whether an atom feels the bonds, angles and torsions around it, which couples "
+        "them to any order: for forces that are no force field's; half as fast (splitting)",
+    )
     hidden_channels: Count = Field(48, description="scalar features per atom")
     num_layers: Count = Field(8, description="operator layers, or attention layers")
     num_heads: Count = Field(4, description="attention heads (torchmdnet_et)")

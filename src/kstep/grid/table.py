@@ -17,25 +17,31 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A finished trial: what training and evaluation said of it."""
+    """A finished trial: what training and evaluation said of it.
+
+    Attributes:
+        trial: what was tried.
+        scores: of the training, by kind of held-out windows; none where none was trained.
+        metrics: of the evaluation.
+    """
 
     trial: Trial
-    training: Record
+    scores: Record
     metrics: Metrics
 
     def row(self) -> dict[str, Any]:
         """The trial as one row; ranges are over molecules."""
         molecules = self.metrics.molecules
         costs = [molecule.cost for molecule in molecules if molecule.cost is not None]
-        scores = next(iter(self.training["scores"].values()))
+        scores = next(iter(self.scores.values()), None)
         accepted = [m.name for m in molecules if m.verdict.outcome is Outcome.ACCEPTED]
         return {
             "trial": self.trial.name,
             "k": self.trial.k_steps,
             "cap, nm": self.trial.cap,
             "force head": "yes" if self.trial.force_head else "no",
-            "Δx error": f"{scores['rel_dx']:.3f}",
-            "Δv error": f"{scores['rel_dv']:.3f}",
+            "Δx error": f"{scores['rel_dx']:.3f}" if scores else "–",
+            "Δv error": f"{scores['rel_dv']:.3f}" if scores else "–",
             "accepted": f"{len(accepted)} of {len(molecules)}",
             "calls saved": _range([cost.counted_saving for cost in costs]),
             "clock gain": _range([cost.wall_ratio for cost in costs]),

@@ -6,9 +6,8 @@ from typing import Literal
 
 from kstep.config import Config, Stride
 
-STRIDES: tuple[Stride, ...] = (4, 8, 12, 16)
-FIXED_CAPS_NM = {4: 0.01, 8: 0.02, 12: 0.03, 16: 0.04}
-"""Displacement caps of the original plan; `auto` takes them from the data instead."""
+FIXED_CAP_NM_PER_STEP = 0.0025
+"""Displacement cap of the original plan for each base step; `auto` takes it from the data."""
 FORCE_WEIGHT = 0.1
 
 
@@ -60,7 +59,8 @@ def trials_of(k_steps: Stride, config: Config) -> list[Trial]:
     """
     if config.model.arch == "splitting":
         return [Trial(k_steps, "auto")]
-    caps: dict[str, float | Literal["auto"]] = {"fixed": FIXED_CAPS_NM[k_steps], "auto": "auto"}
+    fixed = FIXED_CAP_NM_PER_STEP * k_steps
+    caps: dict[str, float | Literal["auto"]] = {"fixed": fixed, "auto": "auto"}
     return [Trial(k_steps, caps[kind]) for kind in config.grid.caps]
 
 

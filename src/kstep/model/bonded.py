@@ -2,7 +2,8 @@
 
 They start from the force field at hand: an untrained network returns its bonded energies. What is
 learned is how the true potential departs from them, up to fourth order in a stretch or a bend, to
-sixth in the turns of a torsion, with the couplings of a bend to its two stretches.
+sixth in the turns of a torsion, with the couplings of a bend to its two stretches; all other
+couplings are in `kstep.model.strain`.
 """
 
 from dataclasses import dataclass
@@ -68,6 +69,44 @@ class BondedParameters:
     turn: Float[Tensor, "B NT 6"]
 
 
+@dataclass(frozen=True, eq=False)
+class Coordinates:
+    """Bonds, angles and torsions of a geometry.
+
+    Attributes:
+        stretch: of every bond from its length at rest, in STRETCH_NM [B, NB].
+        bend: of every angle from its rest, in BEND [B, NA].
+        pulls: stretches of the two arms of every angle from NORMAL_ARM_NM [B, 2, NA].
+        cosine, sine: cos φ and sin φ of every torsion [B, NT].
+    """
+
+    stretch: Float[Tensor, "B NB"]
+    bend: Float[Tensor, "B NA"]
+    pulls: Float[Tensor, "B 2 NA"]
+    cosine: Float[Tensor, "B NT"]
+    sine: Float[Tensor, "B NT"]
+
+
+@dataclass(frozen=True, eq=False)
+class KnownConstants:
+    """What the force field says of bonds, angles and torsions, as numbers around one."""
+
+    bond: Float[Tensor, "B NB 2"]
+    angle: Float[Tensor, "B NA 2"]
+    torsion: Float[Tensor, "B NT c"]
+
+
+def known_constants(terms: TermBatch) -> KnownConstants:
+    """The constants of some molecules; the strength of a rigid bond is 0."""
+    strength, length = terms.bond_constants.unbind(-1)
+    firmness, rest = terms.angle_constants.unbind(-1)
+    return KnownConstants(
+        bond=torch.stack((strength * STRETCH_NM**2 / 8.0, length / NORMAL_ARM_NM), dim=-1),
+        angle=torch.stack((firmness * BEND**2 / 3.0, rest / 2.0), dim=-1),
+        torsion=terms.torsion_constants / 10.0,
+    )
+
+
 class Bonded(nn.Module):
     """Features of atoms → `BondedParameters`; equal for a term read backwards."""
 
@@ -81,21 +120,19 @@ class Bonded(nn.Module):
 
     def forward(self, nodes: Float[Tensor, "B N H"], terms: TermBatch) -> BondedParameters:
         """The constants of some molecules."""
-        bonds, angles, torsions = terms.bonds, terms.angles, terms.torsions
+        angles, torsions, known = terms.angles, terms.torsions, known_constants(terms)
         strength, length = terms.bond_constants.unbind(-1)
         scale = (strength * STRETCH_NM**2)[..., None]  # 0 where the bond is rigid
-        pair = chosen_atoms(nodes, bonds).sum(2)
-        known = torch.stack((scale[..., 0] / 8.0, length / NORMAL_ARM_NM), dim=-1)
-        stretch = self.bond(torch.cat((pair, known), dim=-1))
+        pair = chosen_atoms(nodes, terms.bonds).sum(2)
+        stretch = self.bond(torch.cat((pair, known.bond), dim=-1))
         firmness, rest = terms.angle_constants.unbind(-1)
         bend_scale = (firmness * BEND**2)[..., None]
-        ends, middle = chosen_atoms(nodes, angles[..., ::2]).sum(2), angles[..., 1:2]
-        known = torch.stack((bend_scale[..., 0] / 3.0, rest / 2.0), dim=-1)
-        bend = self.angle(torch.cat((ends, chosen_atoms(nodes, middle).sum(2), known), dim=-1))
+        ends, middle = chosen_atoms(nodes, angles[..., ::2]), chosen_atoms(nodes, angles[..., 1:2])
+        bend = self.angle(torch.cat((ends.sum(2), middle.sum(2), known.angle), dim=-1))
         ends, middles = torsions[..., ::3], torsions[..., 1:3]
         four = (chosen_atoms(nodes, ends).sum(2), chosen_atoms(nodes, middles).sum(2))
         constants = terms.torsion_constants
-        turn = TURN * self.torsion(torch.cat((*four, constants / 10.0), dim=-1))
+        turn = TURN * self.torsion(torch.cat((*four, known.torsion), dim=-1))
         present = (torsions[..., :1] != torsions[..., 1:2]).to(nodes.dtype)
         return BondedParameters(
             arms=_arms(terms, nodes),
@@ -126,33 +163,40 @@ def _arms(terms: TermBatch, nodes: Float[Tensor, "B N H"]) -> Float[Tensor, "B A
     return arms.scatter_add(2, head, ones).scatter_add(2, tail, -ones)
 
 
-def bonded_energy(x: Float[Tensor, "B N 3"], parameters: BondedParameters) -> Float[Tensor, " B"]:
-    """Energy of all bonds, angles and torsions, kJ/mol."""
+def coordinates(x: Float[Tensor, "B N 3"], parameters: BondedParameters) -> Coordinates:
+    """The geometry of all bonds, angles and torsions."""
     n_bonds, n_angles = parameters.stretch.shape[1], parameters.bend.shape[1]
     n_torsions = parameters.turn.shape[1]
     arms = parameters.arms @ x
     straight = 2 * n_angles + n_bonds
     lengths = (arms[:, :straight].square().sum(-1) + SOFT).sqrt()
-    stretch = (lengths[:, :n_bonds] - parameters.rest_lengths) / STRETCH_NM
-    energy = _powers(parameters.stretch, stretch)
-    if n_angles:
-        one, two = torch.split(arms[:, n_bonds:straight], n_angles, dim=1)
-        area = torch.linalg.cross(one, two).square().sum(-1)
-        along = (one * two).sum(-1)
-        bend = (torch.atan2((area + STRAIGHT).sqrt(), along) - parameters.rest_angles) / BEND
-        pulls = (lengths[:, n_bonds:] - NORMAL_ARM_NM) / STRETCH_NM
-        first, second = torch.split(pulls, n_angles, dim=1)
-        coupled = torch.stack((first * second, bend * (first + second)), dim=-1)
-        energy = energy + _powers(parameters.bend, bend)
-        energy = energy + (parameters.coupling * coupled).sum((1, 2))
-    if n_torsions:
-        links = arms[:, straight:].reshape(len(x), 3, n_torsions, 3)
-        normals = torch.linalg.cross(links[:, :2], links[:, 1:])
-        first, second = normals.unbind(1)
-        areas = first.square().sum(-1) * second.square().sum(-1)
-        cosine = (first * second).sum(-1) / (areas + STRAIGHT).sqrt()
-        energy = energy + _powers(parameters.turn, cosine)
-    return energy
+    one, two = arms[:, n_bonds:straight].reshape(len(x), 2, n_angles, 3).unbind(1)
+    area = (torch.linalg.cross(one, two).square().sum(-1) + STRAIGHT).sqrt()
+    angle = torch.atan2(area, (one * two).sum(-1))
+    links = arms[:, straight:].reshape(len(x), 3, n_torsions, 3)
+    first, second = torch.linalg.cross(links[:, :2], links[:, 1:]).unbind(1)
+    areas = (first.square().sum(-1) * second.square().sum(-1) + STRAIGHT).sqrt()
+    middle = (links[:, 1].square().sum(-1) + SOFT).sqrt()
+    pulls = (lengths[:, n_bonds:] - NORMAL_ARM_NM) / STRETCH_NM
+    return Coordinates(
+        stretch=(lengths[:, :n_bonds] - parameters.rest_lengths) / STRETCH_NM,
+        bend=(angle - parameters.rest_angles) / BEND,
+        pulls=pulls.reshape(len(x), 2, n_angles),
+        cosine=(first * second).sum(-1) / areas,
+        sine=middle * (links[:, 0] * second).sum(-1) / areas,
+    )
+
+
+def bonded_energy(here: Coordinates, parameters: BondedParameters) -> Float[Tensor, " B"]:
+    """Energy of all bonds, angles and torsions, kJ/mol."""
+    first, second = here.pulls.unbind(1)
+    coupled = torch.stack((first * second, here.bend * (first + second)), dim=-1)
+    return (
+        _powers(parameters.stretch, here.stretch)
+        + _powers(parameters.bend, here.bend)
+        + (parameters.coupling * coupled).sum((1, 2))
+        + _powers(parameters.turn, here.cosine)
+    )
 
 
 def _powers(

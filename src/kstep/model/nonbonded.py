@@ -2,8 +2,9 @@
 
 Pairs: functions of distance with coefficients that the two atoms' chemistry decides. Surroundings:
 every atom feels densities, sums over the other atoms (embedded-atom form; Daw & Baskes, Phys. Rev.
-B 29, 6443 (1984)), which give it an energy and charges of its own, as an implicit solvent does
-through its Born radii.
+B 29, 6443 (1984)), and the strains of the bonds, angles and torsions that it belongs to
+(`kstep.model.strain`), which together give it an energy and charges of its own: as an implicit
+solvent does through its Born radii, and electrons that respond to the geometry.
 """
 
 import math
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from kstep.model.chemistry import separations
 from kstep.model.layers import last_layer, two_layers
+from kstep.model.strain import STRAINS
 
 SEPARATIONS = 4
 """Pairs are told apart by the bonds between them: one, two, three or more."""
@@ -65,7 +67,7 @@ class NonbondedParameters:
 class Nonbonded(nn.Module):
     """Features of atoms → `NonbondedParameters`, and the energy that belongs to them."""
 
-    def __init__(self, hidden: int, basis: int) -> None:
+    def __init__(self, hidden: int, basis: int, feels_strains: bool) -> None:
         super().__init__()
         self.separation = nn.Embedding(SEPARATIONS, hidden)
         self.partner = nn.Linear(hidden, hidden)
@@ -75,6 +77,7 @@ class Nonbonded(nn.Module):
         self.felt = nn.Parameter(torch.ones(SEPARATIONS, DENSITIES))
         self.known = nn.Linear(hidden, hidden)
         self.density = nn.Linear(DENSITIES, hidden, bias=False)
+        self.strain = nn.Linear(STRAINS, hidden, bias=False) if feels_strains else None
         self.atom = nn.Linear(hidden, 1 + CHARGES)
         self.solvent = nn.Parameter(torch.randn(basis, CHARGES) * 0.1)
         for part, spread in ((last_layer(self.pair), 1e-3), (self.atom, 1e-2)):
@@ -117,7 +120,10 @@ class Nonbonded(nn.Module):
         )
 
     def energy(
-        self, x: Float[Tensor, "B N 3"], parameters: NonbondedParameters
+        self,
+        x: Float[Tensor, "B N 3"],
+        strain: Float[Tensor, "B N S"] | None,
+        parameters: NonbondedParameters,
     ) -> Float[Tensor, " B"]:
         """Energy of all pairs and of all atoms in their surroundings, kJ/mol."""
         distance = ((x[:, :, None] - x[:, None]).square().sum(-1) + SOFT).sqrt()
@@ -125,7 +131,10 @@ class Nonbonded(nn.Module):
         energy = 0.5 * (parameters.pair * basis).flatten(1).sum(1)
         spread = basis @ parameters.sent  # from the first atom to the second
         density = (spread * parameters.felt).sum(1)
-        hidden = nn.functional.silu(parameters.known + self.density(density))
+        felt = parameters.known + self.density(density)
+        if self.strain is not None:
+            felt = felt + self.strain(strain)
+        hidden = nn.functional.silu(felt)
         own, charge = self.atom(hidden).split((1, CHARGES), dim=-1)
         energy = energy + ATOM_UNIT * (own * parameters.atoms).sum((1, 2))
         charge = (charge + parameters.charge) * parameters.atoms

@@ -1,7 +1,8 @@
 """A learned potential: the energy whose gradient makes the kicks of `arch: splitting`.
 
-U(x) = bonded terms (`kstep.model.bonded`) + pairs and surroundings (`kstep.model.nonbonded`), all
-with coefficients that networks make of a molecule's bonds and charges (`kstep.model.chemistry`).
+U(x) = bonded terms (`kstep.model.bonded`) + pairs and surroundings (`kstep.model.nonbonded`), to
+which the strains of the terms around an atom may belong (`kstep.model.strain`), all with
+coefficients that networks make of a molecule's bonds and charges (`kstep.model.chemistry`).
 They depend on the molecule alone, so that in a run they are made once, and every evaluation is as
 cheap as a classical force field's.
 """
@@ -14,9 +15,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from kstep.config import ModelConfig
-from kstep.model.bonded import Bonded, BondedParameters, bonded_energy
+from kstep.model.bonded import Bonded, BondedParameters, bonded_energy, coordinates
 from kstep.model.chemistry import Chemistry, bond_matrix
 from kstep.model.nonbonded import Nonbonded, NonbondedParameters
+from kstep.model.strain import Strain, StrainParameters, strains
 from kstep.model.terms import TermBatch
 
 Force = Callable[[Tensor], Tensor]
@@ -28,6 +30,7 @@ class PotentialParameters:
     """What the potential knows of some molecules."""
 
     bonded: BondedParameters
+    strain: StrainParameters | None
     nonbonded: NonbondedParameters
 
 
@@ -35,7 +38,7 @@ class LearnedPotential(nn.Module):
     """The potential; invariant under rotations, translations, reflections and permutations.
 
     Args:
-        config: hidden_channels, rbf_size.
+        config: hidden_channels, rbf_size, strains.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -43,7 +46,8 @@ class LearnedPotential(nn.Module):
         hidden = config.hidden_channels
         self.chemistry = Chemistry(hidden)
         self.bonded = Bonded(hidden)
-        self.nonbonded = Nonbonded(hidden, config.rbf_size)
+        self.strain = Strain(hidden) if config.strains else None
+        self.nonbonded = Nonbonded(hidden, config.rbf_size, config.strains)
 
     def parameters_of(self, species: Int[Tensor, "B N"], terms: TermBatch) -> PotentialParameters:
         """The coefficients of some molecules, of the type of the network's weights."""
@@ -53,6 +57,7 @@ class LearnedPotential(nn.Module):
         charges = typed.nonbonded[..., 0]
         return PotentialParameters(
             bonded=self.bonded(nodes, typed),
+            strain=None if self.strain is None else self.strain(nodes, typed),
             nonbonded=self.nonbonded.parameters_of(nodes, species, charges, bonded),
         )
 
@@ -60,8 +65,10 @@ class LearnedPotential(nn.Module):
         self, x: Float[Tensor, "B N 3"], parameters: PotentialParameters
     ) -> Float[Tensor, " B"]:
         """U(x), kJ/mol."""
-        nonbonded: Tensor = self.nonbonded.energy(x, parameters.nonbonded)
-        return bonded_energy(x, parameters.bonded) + nonbonded
+        here = coordinates(x, parameters.bonded)
+        strain = None if parameters.strain is None else strains(here, parameters.strain)
+        nonbonded: Tensor = self.nonbonded.energy(x, strain, parameters.nonbonded)
+        return bonded_energy(here, parameters.bonded) + nonbonded
 
     def force_of(self, species: Int[Tensor, "B N"], terms: TermBatch) -> Force:
         """−∂U/∂x of some molecules as a function of x; differentiable itself."""

@@ -1,34 +1,56 @@
-"""Forces of bonds, angles and torsions: minus the gradient of `kstep.model.bonded`'s energy."""
+"""Forces of bonds, angles and torsions: minus the gradient of the energy by each of them.
 
-import math
+Of `kstep.model.bonded`'s energy, and of what the atoms around make of their strains.
+"""
+
 from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float
 
-from kstep.model.bonded import BEND, NORMAL_ARM_NM, SOFT, STRAIGHT, STRETCH_NM
+from kstep.model.bonded import BEND, NORMAL_ARM_NM, STRETCH_NM
+from kstep.model.compiled.geometry import (
+    angle_at,
+    bend_of,
+    between,
+    cross,
+    dot,
+    stretch_of,
+    torsion_at,
+)
 from kstep.model.compiled.machine import compiled
-from kstep.model.compiled.tables import BondedTables
+from kstep.model.compiled.nonbonded import Scratch
+from kstep.model.compiled.strain import gain, gain_of_turn, untwist
+from kstep.model.compiled.tables import BondedTables, StrainTables
 
 Atoms = Float[np.ndarray, "N 3"]
 
 
 @compiled
 @no_type_check
-def add_bonded(x: Atoms, tables: BondedTables, force: Atoms) -> None:
-    """Add the forces at x, nm, to `force`, kJ/mol/nm."""
+def add_bonded(
+    x: Atoms, tables: BondedTables, strain: StrainTables, scratch: Scratch, force: Atoms
+) -> None:
+    """Add the forces at x, nm, to `force`, kJ/mol/nm.
+
+    `scratch.around` is to hold what the energy gains by the strains.
+    """
+    untwist(scratch)
     for term in range(len(tables.bonds)):
-        i, j = tables.bonds[term]
-        a, b, c = x[i, 0] - x[j, 0], x[i, 1] - x[j, 1], x[i, 2] - x[j, 2]
-        length = math.sqrt(a * a + b * b + c * c + SOFT)
-        stretch = (length - tables.rest_lengths[term]) / STRETCH_NM
-        pull = _slope(tables.stretch[term], stretch) / (STRETCH_NM * length)
-        _push(force, i, -pull * a, -pull * b, -pull * c)
-        _push(force, j, pull * a, pull * b, pull * c)
+        atoms = tables.bonds[term]
+        bond = between(x, atoms[1], atoms[0])
+        length, stretch = stretch_of(bond, tables.rest_lengths[term])
+        slope = _slope(tables.stretch[term], stretch)
+        slope += gain(atoms, strain.bond[term], scratch.around)
+        pull = slope / (STRETCH_NM * length)
+        for axis in range(3):
+            force[atoms[0], axis] -= pull * bond[axis]
+            force[atoms[1], axis] += pull * bond[axis]
     for term in range(len(tables.angles)):
-        _add_angle(x, tables, term, force)
+        _add_angle(x, tables, term, strain.angle[term], scratch.around, force)
     for term in range(len(tables.torsions)):
-        _add_torsion(x, tables.torsions[term], tables.turn[term], force)
+        atoms, turn = tables.torsions[term], tables.turn[term]
+        _add_torsion(x, atoms, turn, strain.torsion[term], scratch.around, force)
 
 
 @compiled
@@ -44,92 +66,60 @@ def _slope(coefficients, value):
 
 @compiled
 @no_type_check
-def _push(force, atom, a, b, c):
-    force[atom, 0] += a
-    force[atom, 1] += b
-    force[atom, 2] += c
-
-
-@compiled
-@no_type_check
-def _cross(a, b):
-    return (
-        a[1] * b[2] - a[2] * b[1],
-        a[2] * b[0] - a[0] * b[2],
-        a[0] * b[1] - a[1] * b[0],
-    )
-
-
-@compiled
-@no_type_check
-def _dot(a, b):
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-
-
-@compiled
-@no_type_check
-def _between(x, tail, head):
-    return x[head, 0] - x[tail, 0], x[head, 1] - x[tail, 1], x[head, 2] - x[tail, 2]
-
-
-@compiled
-@no_type_check
-def _add_angle(x, tables, term, force):
+def _add_angle(x, tables, term, shares, gains, force):
     """The bend θ, the stretches of its two arms, and what couples the three."""
-    first, middle, last = tables.angles[term]
-    one, two = _between(x, middle, first), _between(x, middle, last)
-    normal = _cross(one, two)
-    area = math.sqrt(_dot(normal, normal) + STRAIGHT)
-    along = _dot(one, two)
-    bend = (math.atan2(area, along) - tables.rest_angles[term]) / BEND
-    length_one = math.sqrt(_dot(one, one) + SOFT)
-    length_two = math.sqrt(_dot(two, two) + SOFT)
-    pull_one = (length_one - NORMAL_ARM_NM) / STRETCH_NM
-    pull_two = (length_two - NORMAL_ARM_NM) / STRETCH_NM
+    atoms = tables.angles[term]
+    angle = angle_at(x, atoms)
+    one, two, area, along = angle.one, angle.two, angle.area, angle.along
+    bend = bend_of(angle, tables.rest_angles[term])
+    length_one, pull_one = stretch_of(one, NORMAL_ARM_NM)
+    length_two, pull_two = stretch_of(two, NORMAL_ARM_NM)
     both, with_bend = tables.coupling[term]
     torque = _slope(tables.bend[term], bend) + with_bend * (pull_one + pull_two)
+    torque += gain(atoms, shares, gains)
     torque /= BEND * (area * area + along * along)
     # θ = atan2(area, along): ∂θ/∂one = (along · (two × normal)/area − area · two) / (…)
     of_area, of_along = torque * along / area, torque * area
-    turn_one, turn_two = _cross(two, normal), _cross(normal, one)
+    turn_one, turn_two = cross(two, angle.normal), cross(angle.normal, one)
     tug_one = (both * pull_two + with_bend * bend) / (STRETCH_NM * length_one)
     tug_two = (both * pull_one + with_bend * bend) / (STRETCH_NM * length_two)
     for axis in range(3):
         on_first = of_area * turn_one[axis] - of_along * two[axis] + tug_one * one[axis]
         on_last = of_area * turn_two[axis] - of_along * one[axis] + tug_two * two[axis]
-        force[first, axis] -= on_first
-        force[last, axis] -= on_last
-        force[middle, axis] += on_first + on_last
+        force[atoms[0], axis] -= on_first
+        force[atoms[2], axis] -= on_last
+        force[atoms[1], axis] += on_first + on_last
 
 
 @compiled
 @no_type_check
-def _add_torsion(x, atoms, turn, force):
-    """A function of cos φ, which has no singularity but where the chain is straight."""
-    one = _between(x, atoms[0], atoms[1])
-    two = _between(x, atoms[1], atoms[2])
-    three = _between(x, atoms[2], atoms[3])
-    first, second = _cross(one, two), _cross(two, three)
-    square_one, square_two = _dot(first, first), _dot(second, second)
-    areas = math.sqrt(square_one * square_two + STRAIGHT)
-    cosine = _dot(first, second) / areas
-    slope = _slope(turn, cosine) / areas
-    shrink = cosine / areas
+def _add_torsion(x, atoms, turn, shares, gains, force):
+    """Functions of cos φ and sin φ, which have no singularity but where the chain is straight."""
+    here = torsion_at(x, atoms)
+    one, two, three, first, second = here.one, here.two, here.three, here.first, here.second
+    by_cosine, by_sine = gain_of_turn(atoms, shares, gains, here.cosine)
+    by_cosine = (by_cosine + _slope(turn, here.cosine)) / here.areas
+    by_sine /= here.areas
+    shrink = (by_cosine * here.cosine + by_sine * here.sine) / here.areas
+    shrink_first, shrink_second = shrink * dot(second, second), shrink * dot(first, first)
+    aside = by_sine * here.middle
+    along = by_sine * dot(one, second) / here.middle
     by_first = (
-        slope * (second[0] - shrink * square_two * first[0]),
-        slope * (second[1] - shrink * square_two * first[1]),
-        slope * (second[2] - shrink * square_two * first[2]),
+        by_cosine * second[0] - shrink_first * first[0],
+        by_cosine * second[1] - shrink_first * first[1],
+        by_cosine * second[2] - shrink_first * first[2],
     )
     by_second = (
-        slope * (first[0] - shrink * square_one * second[0]),
-        slope * (first[1] - shrink * square_one * second[1]),
-        slope * (first[2] - shrink * square_one * second[2]),
+        by_cosine * first[0] - shrink_second * second[0] + aside * one[0],
+        by_cosine * first[1] - shrink_second * second[1] + aside * one[1],
+        by_cosine * first[2] - shrink_second * second[2] + aside * one[2],
     )
-    of_one, of_three = _cross(two, by_first), _cross(by_second, two)
-    of_two_a, of_two_b = _cross(by_first, one), _cross(three, by_second)
+    of_one, of_three = cross(two, by_first), cross(by_second, two)
+    of_two_a, of_two_b = cross(by_first, one), cross(three, by_second)
     for axis in range(3):
-        of_two = of_two_a[axis] + of_two_b[axis]
-        force[atoms[0], axis] += of_one[axis]
-        force[atoms[1], axis] += of_two - of_one[axis]
+        of_link = of_one[axis] + aside * second[axis]
+        of_two = of_two_a[axis] + of_two_b[axis] + along * two[axis]
+        force[atoms[0], axis] += of_link
+        force[atoms[1], axis] += of_two - of_link
         force[atoms[2], axis] += of_three[axis] - of_two
         force[atoms[3], axis] -= of_three[axis]

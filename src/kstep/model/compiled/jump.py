@@ -20,11 +20,14 @@ from kstep.model.compiled.rigid import (
     project,
     rigid_tables,
 )
+from kstep.model.compiled.strain import feel_strains
 from kstep.model.compiled.tables import (
     BondedTables,
     NonbondedTables,
+    StrainTables,
     bonded_tables,
     nonbonded_tables,
+    strain_tables,
 )
 from kstep.model.potential import LearnedPotential
 from kstep.model.terms import batch_terms
@@ -75,6 +78,7 @@ class CompiledJump:
         rigid = terms.bond_constants[:, 0] == 0
         self._composition = composition
         self._bonded = bonded_tables(parameters.bonded, batch)
+        self._strain = strain_tables(parameters.strain, batch)
         self._nonbonded = nonbonded_tables(network.nonbonded, parameters.nonbonded)
         self._rigid = rigid_tables(terms.bonds[rigid], terms.bond_constants[rigid, 1], masses)
         self._scratch = make_scratch(self._nonbonded)
@@ -83,25 +87,27 @@ class CompiledJump:
     def __call__(self, x: Replicas, v: Replicas, f: Replicas) -> tuple[Replicas, Replicas]:
         """nm, nm/ps and kJ/mol/nm."""
         x, v, f = (np.array(array, dtype=np.float64, order="C") for array in (x, v, f))
-        tables = (self._bonded, self._nonbonded, self._rigid, self._scratch, self._rigid_scratch)
+        tables = (self._bonded, self._strain, self._nonbonded, self._rigid)
+        scratch = (self._scratch, self._rigid_scratch)
         for replica in range(len(x)):
-            _jump(x[replica], v[replica], f[replica], self._composition, *tables)
+            _jump(x[replica], v[replica], f[replica], self._composition, *tables, *scratch)
         return x, v
 
     def force(self, x: Atoms) -> Atoms:
         """The learned force at x, nm; kJ/mol/nm."""
         force = np.empty(x.shape)
         at = np.array(x, dtype=np.float64, order="C")
-        _learned_force(at, self._bonded, self._nonbonded, self._scratch, force)
+        _learned_force(at, self._bonded, self._strain, self._nonbonded, self._scratch, force)
         return force
 
 
 @compiled
 @no_type_check
-def _learned_force(x, bonded, nonbonded, scratch, force):
+def _learned_force(x, bonded, strain, nonbonded, scratch, force):
     force[:] = 0.0
-    add_bonded(x, bonded, force)
+    feel_strains(x, bonded, strain, scratch)
     add_nonbonded(x, nonbonded, scratch, force)
+    add_bonded(x, bonded, strain, scratch, force)
 
 
 @compiled
@@ -112,6 +118,7 @@ def _jump(
     f: Atoms,
     composition: Composition,
     bonded: BondedTables,
+    strain: StrainTables,
     nonbonded: NonbondedTables,
     rigid: RigidTables,
     scratch: Scratch,
@@ -122,7 +129,7 @@ def _jump(
     measure(x, rigid, rigid_scratch)
     _kick(v, f, composition.true_weight, rigid)
     if end_kick:
-        _learned_force(x, bonded, nonbonded, scratch, f)
+        _learned_force(x, bonded, strain, nonbonded, scratch, f)
         _kick(v, f, composition.learned_weight, rigid)
     project(v, rigid, rigid_scratch)
     for number in range(composition.drifts):
@@ -130,7 +137,7 @@ def _jump(
         measure(x, rigid, rigid_scratch)
         last = number == composition.drifts - 1
         if not last or end_kick:
-            _learned_force(x, bonded, nonbonded, scratch, f)
+            _learned_force(x, bonded, strain, nonbonded, scratch, f)
             _kick(v, f, composition.learned_weight if last else composition.step, rigid)
         project(v, rigid, rigid_scratch)
 

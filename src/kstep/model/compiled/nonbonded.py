@@ -1,4 +1,7 @@
-"""Forces of pairs and surroundings: minus the gradient of `kstep.model.nonbonded`'s energy."""
+"""Forces of pairs and surroundings: minus the gradient of `kstep.model.nonbonded`'s energy.
+
+The gradient by the strains that atoms feel is left to `kstep.model.compiled.bonded`.
+"""
 
 import math
 from typing import NamedTuple, no_type_check
@@ -19,6 +22,7 @@ from kstep.model.nonbonded import (
     SOFT,
     WIDTH,
 )
+from kstep.model.strain import ODD
 
 Atoms = Float[np.ndarray, "N 3"]
 
@@ -30,7 +34,9 @@ class Scratch(NamedTuple):
         basis, slopes: basis functions of every pair and their derivatives, 1/nm [P, K].
         distance: nm [P].
         screen: [P, C].
-        density: [N, D]; later what the energy gains by it, kJ/mol.
+        around: densities of every atom, and strains where they are felt; later what the energy
+            gains by them, kJ/mol [N, D + S].
+        twist: sums of sines, whose squares are the last strains [N, O].
         hidden_slopes: derivatives of the atoms' hidden features [N, H].
         charge: e [N, C].
         potential: what the energy gains by each charge, kJ/mol/e [N, C].
@@ -41,7 +47,8 @@ class Scratch(NamedTuple):
     slopes: Float[np.ndarray, "P K"]
     distance: Float[np.ndarray, " P"]
     screen: Float[np.ndarray, "P C"]
-    density: Float[np.ndarray, "N D"]
+    around: Float[np.ndarray, "N S"]
+    twist: Float[np.ndarray, "N O"]
     hidden_slopes: Float[np.ndarray, "N H"]
     charge: Float[np.ndarray, "N C"]
     potential: Float[np.ndarray, "N C"]
@@ -57,7 +64,8 @@ def make_scratch(tables: NonbondedTables) -> Scratch:
         slopes=np.empty((pairs, n_basis)),
         distance=np.empty(pairs),
         screen=np.empty((pairs, CHARGES)),
-        density=np.empty((n_atoms, DENSITIES)),
+        around=np.empty((n_atoms, tables.surroundings.shape[1])),
+        twist=np.empty((n_atoms, ODD)),
         hidden_slopes=np.empty(tables.known.shape),
         charge=np.empty((n_atoms, CHARGES)),
         potential=np.empty((n_atoms, CHARGES)),
@@ -68,7 +76,7 @@ def make_scratch(tables: NonbondedTables) -> Scratch:
 @compiled
 @no_type_check
 def add_nonbonded(x: Atoms, tables: NonbondedTables, scratch: Scratch, force: Atoms) -> None:
-    """Add the forces at x, nm, to `force`, kJ/mol/nm."""
+    """Add the forces at x, nm, to `force`, kJ/mol/nm; `scratch.around` is to hold the strains."""
     _survey(x, tables, scratch)
     _charge(tables, scratch)
     _screen(scratch)
@@ -81,7 +89,8 @@ def add_nonbonded(x: Atoms, tables: NonbondedTables, scratch: Scratch, force: At
 def _survey(x, tables, scratch):
     """Basis functions of all pairs, and the densities that atoms spread to each other."""
     n_atoms, n_basis = len(x), len(scratch.weights)
-    scratch.density[:] = 0.0
+    around = scratch.around
+    around[:, :DENSITIES] = 0.0
     pair = 0
     for i in range(n_atoms):
         for j in range(i):
@@ -99,8 +108,8 @@ def _survey(x, tables, scratch):
                 for k in range(n_basis):
                     from_i += basis[k] * tables.sent[i, d, k]
                     from_j += basis[k] * tables.sent[j, d, k]
-                scratch.density[j, d] += from_i * tables.felt[i, j, d]
-                scratch.density[i, d] += from_j * tables.felt[j, i, d]
+                around[j, d] += from_i * tables.felt[i, j, d]
+                around[i, d] += from_j * tables.felt[j, i, d]
             pair += 1
 
 
@@ -134,15 +143,15 @@ def _basis(distance, centres, basis, slopes):
 @compiled
 @no_type_check
 def _charge(tables, scratch):
-    """The atoms' network: from densities to charges."""
+    """The atoms' network: from densities and strains to charges."""
     n_atoms, n_hidden = tables.known.shape
     for i in range(n_atoms):
         for m in range(CHARGES):
             scratch.charge[i, m] = tables.charge[i] + tables.atom_bias[1 + m]
         for h in range(n_hidden):
             z = tables.known[i, h]
-            for d in range(DENSITIES):
-                z += tables.density[h, d] * scratch.density[i, d]
+            for d in range(scratch.around.shape[1]):
+                z += tables.surroundings[h, d] * scratch.around[i, d]
             gate = 1.0 / (1.0 + math.exp(-z))
             scratch.hidden_slopes[i, h] = gate * (1.0 + z * (1.0 - gate))
             for m in range(CHARGES):
@@ -169,17 +178,17 @@ def _screen(scratch):
 @compiled
 @no_type_check
 def _feel(tables, scratch):
-    """What the energy gains by each density, in the place of the densities."""
+    """What the energy gains by each density and strain, in their places."""
     n_atoms, n_hidden = tables.known.shape
-    scratch.density[:] = 0.0
+    scratch.around[:] = 0.0
     for i in range(n_atoms):
         for h in range(n_hidden):
             gain = ATOM_UNIT * tables.atom[0, h]
             for m in range(CHARGES):
                 gain += scratch.potential[i, m] * tables.atom[1 + m, h]
             gain *= scratch.hidden_slopes[i, h]
-            for d in range(DENSITIES):
-                scratch.density[i, d] += gain * tables.density[h, d]
+            for d in range(scratch.around.shape[1]):
+                scratch.around[i, d] += gain * tables.surroundings[h, d]
 
 
 @compiled
@@ -198,8 +207,8 @@ def _push(x, tables, scratch, force):
                 for k in range(n_basis):
                     weights[k] += product * tables.solvent[k, m]
             for d in range(DENSITIES):
-                by_j = tables.felt[i, j, d] * scratch.density[j, d]
-                by_i = tables.felt[j, i, d] * scratch.density[i, d]
+                by_j = tables.felt[i, j, d] * scratch.around[j, d]
+                by_i = tables.felt[j, i, d] * scratch.around[i, d]
                 for k in range(n_basis):
                     weights[k] += by_j * tables.sent[i, d, k]
                     weights[k] += by_i * tables.sent[j, d, k]

@@ -9,13 +9,14 @@ from torch import Tensor
 
 from kstep.model.bonded import BondedParameters
 from kstep.model.nonbonded import Nonbonded, NonbondedParameters
+from kstep.model.strain import StrainParameters
 from kstep.model.terms import TermBatch
 
 
 class BondedTables(NamedTuple):
     """Bonds, angles and torsions, as `kstep.model.bonded.BondedParameters` of one molecule.
 
-    Bonds without a coefficient (the rigid ones) are left out.
+    Rigid bonds are left out.
 
     Attributes:
         bonds, angles, torsions: atoms of each.
@@ -35,6 +36,14 @@ class BondedTables(NamedTuple):
     turn: Float[np.ndarray, "T 6"]
 
 
+class StrainTables(NamedTuple):
+    """Shares of the terms of `BondedTables`, as `kstep.model.strain.StrainParameters`."""
+
+    bond: Float[np.ndarray, "B 2 E"]
+    angle: Float[np.ndarray, "A 3 E"]
+    torsion: Float[np.ndarray, "T 4 t"]
+
+
 class NonbondedTables(NamedTuple):
     """Pairs and surroundings, as `kstep.model.nonbonded.NonbondedParameters` of one molecule.
 
@@ -44,7 +53,8 @@ class NonbondedTables(NamedTuple):
         sent: of the densities an atom spreads [N, D, K].
         felt: [N, N, D].
         known: [N, H].
-        density, atom, atom_bias: linear maps of the atoms' network [H, D], [1 + C, H], [1 + C].
+        surroundings, atom, atom_bias: linear maps of the atoms' network [H, D + S], [1 + C, H],
+            [1 + C]; S is 0 where atoms feel no strains.
         charge: of every atom by nature, e [N].
         solvent: of the screening functions [K, C].
     """
@@ -54,7 +64,7 @@ class NonbondedTables(NamedTuple):
     sent: Float[np.ndarray, "N D K"]
     felt: Float[np.ndarray, "N N D"]
     known: Float[np.ndarray, "N H"]
-    density: Float[np.ndarray, "H D"]
+    surroundings: Float[np.ndarray, "H S"]
     atom: Float[np.ndarray, "C H"]
     atom_bias: Float[np.ndarray, " C"]
     charge: Float[np.ndarray, " N"]
@@ -63,8 +73,7 @@ class NonbondedTables(NamedTuple):
 
 def bonded_tables(parameters: BondedParameters, terms: TermBatch) -> BondedTables:
     """The bonded terms of the only molecule in a batch."""
-    stretch = _array(parameters.stretch[0])
-    soft = np.flatnonzero(stretch.any(1))
+    stretch, soft = _array(parameters.stretch[0]), _soft(terms)
     return BondedTables(
         bonds=_integers(terms.bonds[0])[soft],
         rest_lengths=_array(parameters.rest_lengths[0])[soft],
@@ -78,20 +87,38 @@ def bonded_tables(parameters: BondedParameters, terms: TermBatch) -> BondedTable
     )
 
 
+def strain_tables(parameters: StrainParameters | None, terms: TermBatch) -> StrainTables:
+    """The shares of the only molecule in a batch; nobody has any where strains are not felt."""
+    if parameters is None:
+        counts = (int(_soft(terms).size), terms.angles.shape[1], terms.torsions.shape[1])
+        return StrainTables(*(np.zeros((n, k, 0)) for k, n in enumerate(counts, 2)))
+    return StrainTables(
+        bond=_array(parameters.bond[0])[_soft(terms)],
+        angle=_array(parameters.angle[0]),
+        torsion=_array(parameters.torsion[0]),
+    )
+
+
 def nonbonded_tables(network: Nonbonded, parameters: NonbondedParameters) -> NonbondedTables:
     """The pairs and surroundings of the only molecule in a batch."""
+    felt_by = (network.density, network.strain) if network.strain else (network.density,)
     return NonbondedTables(
         centres=_array(parameters.centres),
         pair=_array(parameters.pair[0]),
         sent=_array(parameters.sent[0].transpose(1, 2)),
         felt=_array(parameters.felt[0]),
         known=_array(parameters.known[0]),
-        density=_array(network.density.weight),
+        surroundings=_array(torch.cat([felt.weight for felt in felt_by], dim=1)),
         atom=_array(network.atom.weight),
         atom_bias=_array(network.atom.bias),
         charge=_array(parameters.charge[0, :, 0]),
         solvent=_array(network.solvent),
     )
+
+
+def _soft(terms: TermBatch) -> Int[np.ndarray, " B"]:
+    """Which bonds are not rigid."""
+    return np.flatnonzero(_array(terms.bond_constants[0, :, 0]))
 
 
 def _array(tensor: Tensor) -> Float[np.ndarray, "..."]:
