@@ -36,6 +36,18 @@ def test_prep_and_md_with_tight_binding(
         assert "was prepared with potential.name=gfn2-xtb" in last_error(capsys)
 
 
+@pytest.mark.parametrize("command", [["run"], ["adapt", "hybrid.network=shipped"]])
+def test_a_network_of_another_potential_is_refused_before_anything_is_made(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*command, "--smiles", "CO", "--name", "methanol", f"paths.run={tmp_path}"]
+    assert main([*words, "--potential", "gfn2-xtb", *TINY]) == 4
+    sentence = last_error(capsys)
+    assert "network splitting learned the forces of openff, not those of gfn2-xtb" in sentence
+    assert "use `kstep adapt`, which makes a network for them first" in sentence
+    assert not (tmp_path / "methanol" / "data").exists()
+
+
 def test_a_given_system_goes_all_the_way(
     tmp_path: Path,
     phenol_files: list[str],

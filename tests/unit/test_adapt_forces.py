@@ -185,7 +185,9 @@ def test_a_network_that_learns_to_feel_strains_begins_with_the_forces_it_had(
     x = phenol.positions + np.random.default_rng(0).normal(0, 0.003, (5, phenol.n_atoms, 3))
     assert disagreement(before, grown, tensors, x.astype(np.float32)).max() < 1e-2
     states = LabelledStates(x.astype(np.float32), np.ones_like(x, np.float32))
-    loss = relative_error(tensors.known_to(grown.requires_grad_(True)), *states.tensors([0, 3]))
+    loss = relative_error(
+        tensors.known_to(grown.requires_grad_(True)), *states.tensors(np.array([0, 3]))
+    )
     loss.backward()
     assert grown.learned.nonbonded.strain.weight.grad.abs().max() > 0.0
 

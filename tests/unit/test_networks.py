@@ -12,7 +12,12 @@ from kstep.errors import ArtifactError
 from kstep.hybrid import load_learned_jump
 from kstep.model import load_jump
 from kstep.molecule import load_molecule
-from kstep.networks import adaptation_folder, networks_for, shipped_checkpoint
+from kstep.networks import (
+    adaptation_folder,
+    check_potential,
+    networks_for,
+    shipped_checkpoint,
+)
 from kstep.networks.shipped import WEIGHTS, remarks
 from regressed import PROPAGATOR
 
@@ -113,6 +118,20 @@ def test_a_trained_network_and_a_file_are_taken_as_they_are(tmp_path, phenol) ->
     assert network.training_calls is None
     config = configure(tmp_path, f"hybrid.network={tmp_path / 'other.ckpt'}")
     assert networks_for(config, [phenol])["phenol"].checkpoint == tmp_path / "other.ckpt"
+
+
+@pytest.mark.parametrize("network", ["shipped", WEIGHTS / "splitting.ckpt"])
+def test_a_network_of_another_potential_is_refused(tmp_path: Path, network: object) -> None:
+    chosen = [f"paths.run={tmp_path}", f"hybrid.network={network}"]
+    check_potential(load_config([], chosen))
+    with pytest.raises(ArtifactError, match="learned the forces of openff, not those of gfn1-xtb"):
+        check_potential(load_config([], [*chosen, "potential.name=gfn1-xtb"]))
+
+
+@pytest.mark.parametrize("network", ["trained", "adapted"])
+def test_a_network_that_is_yet_to_be_made_is_not_asked(tmp_path: Path, network: str) -> None:
+    chosen = [f"paths.run={tmp_path}", f"hybrid.network={network}", "potential.name=gfn1-xtb"]
+    check_potential(load_config([], chosen))
 
 
 def test_an_adapted_network_brings_its_cost(tmp_path, phenol) -> None:

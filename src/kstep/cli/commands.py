@@ -227,7 +227,10 @@ def adapt_system(config: Config, options: argparse.Namespace) -> int:
 
 
 def _in_turn(config: Config, *stages: Callable[[Config], int]) -> int:
-    """Run stages until one fails."""
+    """Run stages until one fails; before the first, refuse a network that cannot serve."""
+    from kstep.networks import check_potential
+
+    check_potential(config)
     return next((status for stage in stages if (status := stage(config))), 0)
 
 

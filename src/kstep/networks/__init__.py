@@ -4,7 +4,7 @@
 a card that says what it was trained on, what it can do and where it fails.
 """
 
-from kstep.networks.choice import adaptation_folder, networks_for
+from kstep.networks.choice import adaptation_folder, check_potential, networks_for
 from kstep.networks.shipped import shipped_checkpoint
 
-__all__ = ["adaptation_folder", "networks_for", "shipped_checkpoint"]
+__all__ = ["adaptation_folder", "check_potential", "networks_for", "shipped_checkpoint"]

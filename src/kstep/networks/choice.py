@@ -7,6 +7,7 @@ from kstep.artifacts import read_json
 from kstep.config import Config
 from kstep.errors import ArtifactError
 from kstep.hybrid import Network
+from kstep.model import load_jump
 from kstep.molecule import Molecule
 from kstep.networks.shipped import check_molecules, shipped_checkpoint
 
@@ -26,6 +27,24 @@ def networks_for(config: Config, molecules: Sequence[Molecule]) -> dict[str, Net
         return {molecule.name: _adapted(config, molecule) for molecule in molecules}
     path = config.paths.run / "train" / "best.ckpt" if choice == "trained" else Path(choice)
     return {molecule.name: Network(path) for molecule in molecules}
+
+
+def check_potential(config: Config) -> None:
+    """Ask of a network that is there already what needs no molecule, before one is prepared.
+
+    Raises ArtifactError when it learned the forces of another potential than the configured one.
+    """
+    choice = config.hybrid.network
+    if choice in ("trained", "adapted"):
+        return
+    path = shipped_checkpoint(config) if choice == "shipped" else Path(choice)
+    learned, wanted = load_jump(path).physics.potential, config.potential.title
+    if learned != wanted:
+        name = f"the shipped network {path.stem}" if choice == "shipped" else str(path)
+        raise ArtifactError(
+            f"{name} learned the forces of {learned}, not those of {wanted}: use `kstep adapt`, "
+            "which makes a network for them first, with hybrid.network=adapted."
+        )
 
 
 def adaptation_folder(config: Config, molecule: Molecule) -> Path:
