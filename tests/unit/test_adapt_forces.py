@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kstep import adapt
-from kstep.adapt import forces
+from kstep.adapt import exploring, forces
 from kstep.adapt.beginnings import start_model
 from kstep.adapt.exploring import explore
 from kstep.artifacts import read_npz
@@ -148,6 +148,30 @@ def test_exploring_costs_no_true_call(phenol, tmp_path) -> None:
     )
     assert np.ptp(lengths, axis=0).max() < 1e-8
     assert x.std(0).max() > 0.005
+
+
+def test_what_falls_into_a_hole_goes_back_to_the_conformer(phenol, tmp_path, monkeypatch) -> None:
+    """One replica is torn apart by its jumps, faster and faster; the others are left alone."""
+
+    def torn(model, molecule):
+        def jump(x, v, forces):
+            x, v = x.copy(), v.copy()
+            v[0] *= 1.5
+            x[0] += 0.016 * v[0]
+            return x, v
+
+        return jump
+
+    monkeypatch.setattr(exploring, "learned_jump", torn)
+    config = configure(tmp_path)
+    own = forces.Adaptation(config, phenol, {}, tmp_path)
+    found = explore(
+        start_model(config, phenol), phenol, own.dynamics, 300.0, 60, 2, np.random.default_rng(1)
+    )
+    start = own.dynamics.constrain_positions(phenol.positions)
+    assert np.abs(found[0::2] - start).max() < 1.0
+    assert np.isfinite(found).all()
+    assert np.array_equal(found[1], start)
 
 
 def test_labels_without_energy_teach_nothing(phenol) -> None:

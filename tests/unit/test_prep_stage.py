@@ -116,9 +116,7 @@ def test_changed_settings_are_not_silently_ignored(tmp_path: Path) -> None:
 
 
 def test_where_the_list_lies_does_not_matter(prepared: prep.Prepared, tmp_path: Path) -> None:
-    hashes = [
-        folder.settings_hash(_config(tmp_path, f"prep.molecules={name}")) for name in "ab"
-    ]
+    hashes = [folder.settings_hash(_config(tmp_path, f"prep.molecules={name}")) for name in "ab"]
     assert hashes[0] == hashes[1] == prepared.molecules[0].manifest["config_hash"]
 
 

@@ -1,5 +1,6 @@
 """Where a learned force leads: geometries found without a single true call."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,11 +8,17 @@ import numpy as np
 from kstep.hybrid.state import PhaseState, Replicas
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
 from kstep.md.dynamics import TrueDynamics
-from kstep.mechanics import Masses, kinetic_energy, maxwell_boltzmann
+from kstep.mechanics import (
+    Masses,
+    internal_degrees_of_freedom,
+    kinetic_energy,
+    maxwell_boltzmann,
+)
 from kstep.model import SplittingJump
 from kstep.model.compiled import CompiledJump, Composition
 from kstep.model.potential import LearnedPotential
 from kstep.molecule import Molecule
+from kstep.units import BOLTZMANN
 
 FRICTION_PER_PS = 2.0
 SETTLING_PS = 1.0
@@ -20,9 +27,10 @@ SPACING_PS = 0.25
 """Between two that are: some ten periods of a bond, a thousandth of what a slow torsion takes."""
 STEPS = 8
 """Base steps between two visits of the thermostat."""
-RUNAWAY = 10.0
-"""Times the thermal kinetic energy at which a replica goes back to the conformer: a force that has
-learned little may have no bottom."""
+RUNAWAY = 7.0
+"""Standard deviations by which a kinetic energy may exceed its canonical mean. Beyond, a replica
+has fallen into a hole of the learned potential, which has no bottom where little was learned: it
+goes back to the conformer."""
 
 
 def learned_jump(model: SplittingJump, molecule: Molecule) -> CompiledJump:
@@ -61,10 +69,12 @@ def explore(
     fresh = _at_rest(molecule, dynamics, temperature, replicas, rng)
     state = fresh
     found: list[Replicas] = []
+    freedom = internal_degrees_of_freedom(molecule.n_atoms, dynamics.n_constraints)
+    hottest = _hottest(temperature, freedom)
     settling, spacing = (round(ps / duration) for ps in (SETTLING_PS, SPACING_PS))
     for number in range(settling + spacing * -(-count // replicas)):
         x, v = jump(state.x, state.v, state.forces)
-        state = thermostat(_returned(replace(state, x=x, v=v), fresh, molecule.masses))
+        state = thermostat(_returned(replace(state, x=x, v=v), fresh, molecule.masses, hottest))
         if number >= settling and (number - settling) % spacing == 0:
             found.append(state.x)
     return np.concatenate(found)[:count]
@@ -85,9 +95,14 @@ def _at_rest(
     return PhaseState(x, v, np.zeros_like(x), nothing, nothing)
 
 
-def _returned(state: PhaseState, fresh: PhaseState, masses: Masses) -> PhaseState:
-    """The state, with replicas that have run away back at the start."""
-    hottest = RUNAWAY * kinetic_energy(fresh.v, masses).max()
+def _returned(state: PhaseState, fresh: PhaseState, masses: Masses, hottest: float) -> PhaseState:
+    """The state, with replicas that are hotter than they may be (kJ/mol) back at the start."""
     lost = ~(kinetic_energy(state.v, masses) < hottest)[:, None, None]  # what is NaN is lost too
     x, v = np.where(lost, fresh.x, state.x), np.where(lost, fresh.v, state.v)
     return replace(state, x=x, v=v)
+
+
+def _hottest(temperature: float, degrees_of_freedom: int) -> float:
+    """The kinetic energy of RUNAWAY: its canonical distribution is a gamma distribution."""
+    half = 0.5 * degrees_of_freedom
+    return BOLTZMANN * temperature * (half + RUNAWAY * math.sqrt(half))

@@ -2,10 +2,11 @@
 
 A splitting learns forces alone, and forces need no dynamics: every true call goes to a geometry
 that teaches something. Geometries come from dynamics by the force learned so far, which costs
-nothing next to an expensive call and leads where the jumps will lead; among many of them those are
-labelled on which the last two networks disagree most (query by committee; Seung, Opper &
-Sompolinsky, COLT 1992). What a network errs by on the labels of the next round, before it learns
-from them, is an honest measure of it: the record has it for every round.
+nothing next to an expensive call and leads where the jumps will lead. With `adapt.candidates` above
+1, more are found than labelled, and those are labelled on which the last two networks disagree most
+(query by committee; Seung, Opper & Sompolinsky, COLT 1992); `benchmarks/labels.py` compares. What a
+network errs by on the labels of the next round, before it learns from them, is an honest measure of
+it: the record has it for every round.
 """
 
 import sys
@@ -43,7 +44,7 @@ from kstep.train.specialist import (
 
 SCHEMA, SCHEMA_VERSION = "kstep.labels", 1
 ARRAYS = ("x", "forces")
-ABSURD = 4.0
+ABSURD = 2.0
 """Labels whose forces are this many times as large as the median of their round teach nothing."""
 TRIED = 50
 """Geometries from which the finished network's jumps are tried."""

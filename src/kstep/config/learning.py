@@ -78,9 +78,11 @@ class AdaptConfig(Section):
         description="true-force calls of every round of labels and training",
     )
     candidates: Count = Field(
-        4, description="geometries for each label, of which those in most doubt are labelled"
+        1,
+        description="geometries for each label, of which those in most doubt are labelled; 1: all "
+        "that are found, which is better (docs/expensive_results.md)",
     )
-    replicas: Count = Field(4, description="copies of the run that finds the states")
+    replicas: Count = Field(8, description="copies of the run that finds the states")
     length_ps: Positive = Field(20.0, description="length of its hybrid run, ps")
     equilibration_ps: NonNegative = Field(1.0, description="true dynamics before that, ps")
     bursts: Count = Field(200, description="true bursts from the states it visited")
