@@ -1,7 +1,8 @@
-"""Where it pays: an expensive potential, plain MD against the hybrid on the clock.
+r"""Where it pays: an expensive potential, plain MD against the hybrid on the clock.
 
     kstep prep  paths.data=expensive prep.molecules=data/expensive.smi potential.name=gfn2-xtb
-    kstep adapt paths.data=expensive paths.run=runs/expensive potential.name=gfn2-xtb
+    kstep adapt paths.data=expensive paths.run=runs/expensive potential.name=gfn2-xtb \
+        model.strains=true adapt.max_minutes=3 hybrid.temperature_K=300
     python benchmarks/expensive.py --write docs/expensive_results.md \
         --plot docs/images/expensive.png \
         paths.data=expensive paths.run=runs/expensive potential.name=gfn2-xtb
@@ -101,11 +102,19 @@ def main() -> None:
         tables.append(_table(config, molecule, runners))
         bars[molecule.name] = {r.name: _speedups(runners[0], r) for r in runners}
         print(tables[-1])
-    text = "\n".join([f"Potential: {config.potential.title}.\n", *tables])
+    text = "\n".join([_header(config), *tables])
     if options.write:
         write_text(options.write, text)
     if options.plot:
         _plot(bars, options.plot)
+
+
+def _header(config: Config) -> str:
+    return (
+        "# Expensive potentials, measured\n\n"
+        f"Made by `benchmarks/expensive.py` and `benchmarks/labels.py`, whose docstrings say how; "
+        f"potential {config.potential.title}, one thread.\n\n## On the clock\n"
+    )
 
 
 def _plain(config: Config, molecule: Molecule) -> Iterator[Runner]:

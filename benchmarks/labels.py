@@ -1,7 +1,8 @@
-"""What expensive force calls buy: the error of an adaptation against the number of its labels.
+r"""What expensive force calls buy: the error of an adaptation against the number of its labels.
 
     python benchmarks/labels.py --molecule aspirin --write docs/expensive_results.md \
-        --plot docs/images/labels.png paths.data=expensive potential.name=gfn2-xtb
+        --plot docs/images/labels.png paths.data=expensive potential.name=gfn2-xtb \
+        model.strains=true adapt.max_minutes=2 hybrid.temperature_K=300
 
 Adapts one prepared molecule four times: from the shipped network and from fresh weights, with
 labels where the last two networks disagree most and with labels drawn at random. Errors are those

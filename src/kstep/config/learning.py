@@ -80,7 +80,7 @@ class AdaptConfig(Section):
     candidates: Count = Field(
         1,
         description="geometries for each label, of which those in most doubt are labelled; 1: all "
-        "that are found, which is better (docs/expensive_results.md)",
+        "that are found, which serves as well (docs/expensive_results.md)",
     )
     replicas: Count = Field(8, description="copies of the run that finds the states")
     length_ps: Positive = Field(20.0, description="length of its hybrid run, ps")
