@@ -89,10 +89,17 @@ def _at_rest(
 ) -> PhaseState:
     """All replicas at the conformer, with thermal velocities."""
     x = np.tile(dynamics.constrain_positions(molecule.positions), (replicas, 1, 1))
-    drawn = maxwell_boltzmann(rng, molecule.masses, temperature, (replicas,))
-    v = np.stack([dynamics.constrain_velocities(a, b) for a, b in zip(x, drawn, strict=True)])
+    v = thermal_velocities(x, dynamics, temperature, rng)
     nothing = np.zeros(replicas)
     return PhaseState(x, v, np.zeros_like(x), nothing, nothing)
+
+
+def thermal_velocities(
+    x: Replicas, dynamics: TrueDynamics, temperature: float, rng: np.random.Generator
+) -> Replicas:
+    """Canonical velocities (nm/ps) at every geometry, along its constraints."""
+    drawn = maxwell_boltzmann(rng, dynamics.masses, temperature, (len(x),))
+    return np.stack([dynamics.constrain_velocities(a, b) for a, b in zip(x, drawn, strict=True)])
 
 
 def _returned(state: PhaseState, fresh: PhaseState, masses: Masses, hottest: float) -> PhaseState:

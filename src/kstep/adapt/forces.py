@@ -138,10 +138,9 @@ class Adaptation:
         """The network of a round: that of its file, or trained now."""
         path = self._network_file(number)
         own = {**self.identity, "round": number, "labels_hash": states.digest()}
-        if path.exists() and load_jump(path).record == own:
-            loaded = load_jump(path).model
-            assert isinstance(loaded, SplittingJump)
-            return loaded
+        if path.exists() and (loaded := load_jump(path)).record == own:
+            assert isinstance(loaded.model, SplittingJump)
+            return loaded.model
         labels, adapt = self.config.adapt.labels, self.config.adapt
         minutes = adapt.max_minutes * sum(labels[: number + 1]) / np.cumsum(labels).sum()
         settings = {

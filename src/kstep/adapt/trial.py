@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from kstep.adapt.exploring import thermal_velocities
 from kstep.config import Config
 from kstep.hybrid.learned import LearnedJump
 from kstep.hybrid.macrostep import MacroStep
 from kstep.hybrid.state import Replicas
 from kstep.md.dynamics import TrueDynamics
-from kstep.mechanics import maxwell_boltzmann, remove_centre_of_mass
+from kstep.mechanics import remove_centre_of_mass
 from kstep.model import SplittingJump, make_predictor
 from kstep.molecule import Molecule
 from kstep.train.specialist import LabelledStates
@@ -46,9 +47,7 @@ def try_jumps(
     jump = LearnedJump(predictor, physics.k_steps, physics.landing, physics.closing_ps)
     before, temperature = dynamics.calls, config.hybrid.temperatures[0]
     rng = np.random.default_rng(config.train.seed)
-    drawn = maxwell_boltzmann(rng, molecule.masses, temperature, (len(geometries),))
-    pairs = zip(geometries, drawn, strict=True)
-    v = np.stack([dynamics.constrain_velocities(x, velocity) for x, velocity in pairs])
+    v = thermal_velocities(geometries, dynamics, temperature, rng)
     step = MacroStep(jump, dynamics, config.hybrid, len(geometries))
     state = step.start(geometries, v)
     attempt = step.attempt(state)

@@ -43,7 +43,7 @@ class RigidBonds:
         """The constraints at positions x, nm."""
         bonds = self.incidence @ x
         metric = self.coupling * (bonds @ bonds.transpose(1, 2)) + self.absent
-        # Without the check for singular matrices, which a graph could not contain.
+        # Without the check for singular matrices, which a GPU would have to wait for.
         return TangentSpace(self, x, bonds, torch.linalg.inv_ex(metric).inverse)
 
 
@@ -79,8 +79,7 @@ class TangentSpace:
         Args:
             v: tangential velocities, nm/ps.
             duration: h, ps; may be negative.
-            sweeps: number of quasi-Newton sweeps for λ, a fixed one so that a recorded graph
-                holds them all.
+            sweeps: number of quasi-Newton sweeps for λ.
         """
         rigid = self.rigid
         free = self.bonds + duration * (rigid.incidence @ v)

@@ -108,11 +108,7 @@ class JumpTraining(pl.LightningModule):
             group["lr"] = rate
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self.steps_done += 1
-        decay = min(AVERAGE_DECAY, (1 + self.steps_done) / (10 + self.steps_done))
-        with torch.no_grad():
-            averages: list[Tensor] = list(self.average.parameters())
-            weights: list[Tensor] = list(self.model.parameters())
-            torch._foreach_lerp_(averages, weights, 1.0 - decay)
+        update_average(self.average, self.model, self.steps_done)
 
     def configure_gradient_clipping(
         self,
@@ -143,6 +139,15 @@ class JumpTraining(pl.LightningModule):
         self.steps_done = progress["steps"]
         self.clock.restore(progress["minutes"])
         self._minutes = progress["minutes"]
+
+
+def update_average(average: JumpModel, model: JumpModel, steps_done: int) -> None:
+    """Take the weights after a step into their exponential average, in place."""
+    decay = min(AVERAGE_DECAY, (1 + steps_done) / (10 + steps_done))
+    averages: list[Tensor] = list(average.parameters())
+    weights: list[Tensor] = list(model.parameters())
+    with torch.no_grad():
+        torch._foreach_lerp_(averages, weights, 1.0 - decay)
 
 
 def learning_rate(progress: float, config: TrainConfig) -> float:

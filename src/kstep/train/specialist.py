@@ -19,7 +19,7 @@ from kstep.artifacts import hash_bytes
 from kstep.config import TrainConfig
 from kstep.force_field import Terms, pad_terms
 from kstep.model import SplittingJump, SplittingMolecules, TermBatch, batch_terms
-from kstep.train.module import AVERAGE_DECAY, learning_rate
+from kstep.train.module import learning_rate, update_average
 from kstep.train.objective import relative_error
 from kstep.train.optimiser import make_optimiser
 
@@ -124,9 +124,7 @@ def learn_forces(
         if torch.isfinite(norm):
             optimiser.step()
         steps += 1
-        decay = min(AVERAGE_DECAY, (1 + steps) / (10 + steps))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1.0 - decay)
+        update_average(average, model, steps)
         now = min((time.monotonic() - began) / (60.0 * config.max_minutes), 1.0)
         report(now - done)
         done = now
