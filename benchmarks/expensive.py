@@ -27,9 +27,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import openmm
 import torch
+from document import put_section
 
 from kstep.adapt.exploring import explore
-from kstep.artifacts import read_json, write_text
+from kstep.artifacts import read_json
 from kstep.config import Config, load_config
 from kstep.controls.hydrogens import repartition
 from kstep.hybrid import Jump
@@ -102,19 +103,11 @@ def main() -> None:
         tables.append(_table(config, molecule, runners))
         bars[molecule.name] = {r.name: _speedups(runners[0], r) for r in runners}
         print(tables[-1])
-    text = "\n".join([_header(config), *tables])
     if options.write:
-        write_text(options.write, text)
+        what = f"Potential {config.potential.title}, one thread (`benchmarks/expensive.py`)."
+        put_section(options.write, "On the clock", "\n\n".join([what, *tables]))
     if options.plot:
         _plot(bars, options.plot)
-
-
-def _header(config: Config) -> str:
-    return (
-        "# Expensive potentials, measured\n\n"
-        f"Made by `benchmarks/expensive.py` and `benchmarks/labels.py`, whose docstrings say how; "
-        f"potential {config.potential.title}, one thread.\n\n## On the clock\n"
-    )
 
 
 def _plain(config: Config, molecule: Molecule) -> Iterator[Runner]:

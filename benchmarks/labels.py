@@ -21,10 +21,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from document import put_section
 
 from kstep import adapt
 from kstep.adapt import forces
-from kstep.artifacts import read_json, write_text
+from kstep.artifacts import read_json
 from kstep.config import Config, load_config
 from kstep.model import SplittingJump, load_jump
 from kstep.molecule import Molecule, prepared_molecules
@@ -72,8 +73,7 @@ def main() -> None:
     text = _table(molecule, records, errors)
     print(text)
     if options.write:
-        before = options.write.read_text() if options.write.exists() else ""
-        write_text(options.write, before.split("## Labels")[0] + text)
+        put_section(options.write, f"Labels: {molecule.name}", text)
     if options.plot:
         _plot(records, options.plot)
 
@@ -88,9 +88,7 @@ def _adapted(config: Config, molecule: Molecule) -> SplittingJump:
 def _table(molecule: Molecule, records: dict[str, dict], errors: dict[str, float]) -> str:
     counts = [entry["labels"] for entry in next(iter(records.values()))["rounds"]]
     lines = [
-        f"## Labels: {molecule.name}",
-        "",
-        "Relative error of the force, on states not learned from.",
+        "Relative error of the force, on states not learned from (`benchmarks/labels.py`).",
         "",
         "| start, labels | " + " | ".join(f"{n} labels" for n in counts) + " | same states |",
         "|---" * (len(counts) + 2) + "|",

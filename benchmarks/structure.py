@@ -1,176 +1,176 @@
 """What the structure of a jump is worth: plain MD, regressed jumps, splittings and GHMC.
 
-    python benchmarks/structure.py --molecule aspirin --write docs/structure_results.md \
-        paths.data=... train.k_steps=8
+    python benchmarks/structure.py --molecule aspirin paths.data=... paths.run=runs/structure \
+        train.k_steps=8
 
 Every method runs the same molecule from the same equilibrium states in one process on one thread:
 NVE for `--nve-ps` a replica (nothing rescales; where a guard is on its firings are counted), and
-sampling at 300 K for `--nvt-ps` a replica. Counted are, per true-force call and per second,
-effective samples of the slowest torsion (one per central bond, its cosine and sine) and of the
-end-to-end distance, all replicas together. Networks are the shipped ones unless others are named.
-`--write FILE` puts the table there, in a section for the molecule and k.
+sampling at 300 K for `--nvt-ps` a replica. The networks are the shipped ones; `--network
+NAME=CHECKPOINT` adds a splitting of another. What was found goes to
+`<paths.run>/structure/<molecule>_k<K>.json` after every method; methods that are there are not run
+again. `structure_tables.py` makes tables and figures of these files.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from sampled import Run, drifts, effective_samples, temperatures, trace
 
-from kstep.artifacts import write_text
+from kstep.artifacts import hash_file, read_json, write_json
 from kstep.config import Config, HybridConfig, load_config
 from kstep.controls.variants import variant
-from kstep.evaluate.coordinates import CoordinateClass, Kind, as_mdtraj, values
-from kstep.evaluate.memory import end_to_end
-from kstep.evaluate.modes import mode_energies
-from kstep.evaluate.statistics import inefficiency
+from kstep.dataset.splits import load_split
 from kstep.hybrid import Jump, load_learned_jump
 from kstep.hybrid.ghmc import GhmcStep
 from kstep.hybrid.macrostep import MacroStep
-from kstep.hybrid.map_quality import tangent_basis
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
 from kstep.md.dynamics import TrueDynamics
 from kstep.md.integrators import recording_velocity_verlet
 from kstep.md.platforms import make_context
 from kstep.md.sampling import Sampler
 from kstep.md.systems import load_system
-from kstep.mechanics import kinetic_energy, remove_centre_of_mass
-from kstep.molecule import Molecule, load_molecules, symbol
+from kstep.mechanics import kinetic_energy
+from kstep.model import load_jump
+from kstep.molecule import Molecule, prepared_molecules
 from kstep.networks.shipped import weights_file
 from kstep.progress import progress
 from kstep.testing.oracles import ExactJump
-from kstep.units import BOLTZMANN, MEV_PER_KJ_PER_MOL
 
 TEMPERATURE = 300.0
 FRAME_PS = 0.1
 """Time between frames, at least."""
 
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """Frames of all replicas and what they cost; `seconds` without setting up.
-
-    Attributes:
-        pos, vel: nm, nm/ps [F, R, N, 3].
-        etot: kJ/mol [F, R].
-        frame_ps: time between frames, ps.
-        calls: true-force calls.
-        accepted: share of proposals accepted, or of jumps that the guard let pass.
-        masses: Da [N].
-    """
-
-    pos: np.ndarray
-    vel: np.ndarray
-    etot: np.ndarray
-    frame_ps: float
-    calls: int
-    seconds: float
-    accepted: float
-    masses: np.ndarray
+Starts = list[tuple[np.ndarray, np.ndarray]]
+Results = list[tuple[str, Run]]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One molecule, and the states that all methods start from."""
+    """One molecule, and the states [replica] that all methods start from, by ensemble.
+
+    Attributes:
+        length_ps: of each replica, by ensemble.
+    """
 
     config: Config
     molecule: Molecule
-    starts: list[tuple[np.ndarray, np.ndarray]]
-    nve_ps: float
-    nvt_ps: float
+    starts: dict[str, Starts]
+    length_ps: dict[str, float]
 
 
 def main() -> None:
     options = _arguments()
     config = load_config(options.config, options.overrides)
-    (molecule,) = (
-        m for m in load_molecules(config.paths.data / "raw") if m.name == options.molecule
-    )
+    (molecule,) = (m for m in prepared_molecules(config) if m.name == options.molecule)
     torch.set_num_threads(1)
-    md = config.md
-    system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
-    sampler = Sampler(system, "Reference", md, molecule.name, lambda _: None)
-    starts = [
-        sampler.equilibrate(molecule.positions, TEMPERATURE, md.seed + replica)
-        for replica in range(options.replicas)
-    ]
-    setting = Setting(config, molecule, starts, options.nve_ps, options.nvt_ps)
     k_steps = config.train.k_steps
-    methods = _methods(
-        setting,
-        options.splitting or weights_file("splitting", k_steps),
-        options.propagator or weights_file("propagator", k_steps),
-    )
-    chosen = options.only or list(methods)
-    rows = []
-    with progress(f"structure {molecule.name}", len(chosen), "methods") as bar:
+    path = config.paths.run / "structure" / f"{molecule.name}_k{k_steps}.json"
+    found = read_json(path) if path.exists() else _beginning(config, molecule)
+    networks = dict(one.split("=", 1) for one in options.network)
+    setting = _setting(config, molecule, options)
+    methods = _methods(setting, {name: Path(file) for name, file in networks.items()})
+    chosen = [name for name in options.only or methods if name not in found["methods"]]
+    with progress(f"structure {molecule.name} k={k_steps}", len(chosen), "methods") as bar:
         for name in chosen:
-            rows += [_row(setting, name, ensemble, run) for ensemble, run in methods[name]()]
+            found["methods"][name] = {
+                ensemble: _measured(molecule, ensemble, run) for ensemble, run in methods[name]()
+            }
+            write_json(path, found)
             bar.update(1)
-            bar.write(rows[-1])
-    table = "\n".join([*_header(molecule), *rows, ""])
-    print(table)
-    if options.write:
-        title = f"{molecule.name}, k = {config.train.k_steps}"
-        what = (
-            f"{options.replicas} replicas, {options.nve_ps:g} ps each in NVE and "
-            f"{options.nvt_ps:g} ps each at {TEMPERATURE:g} K."
-        )
-        _put_section(options.write, title, f"{what}\n\n{table}")
-
-
-def _put_section(document: Path, title: str, text: str) -> None:
-    """Add a section to a Markdown file, in place of one of the same title."""
-    before = document.read_text() if document.exists() else "# Structure, measured\n"
-    head, *sections = before.split("\n## ")
-    kept = [section for section in sections if section.splitlines()[0] != title]
-    write_text(document, "\n## ".join([head, *sorted([*kept, f"{title}\n\n{text}"])]))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, action="append", default=[])
     parser.add_argument("--molecule", required=True)
-    parser.add_argument("--splitting", type=Path)
-    parser.add_argument("--propagator", type=Path)
-    parser.add_argument("--replicas", type=int, default=4)
+    parser.add_argument("--network", action="append", default=[], metavar="NAME=CHECKPOINT")
+    parser.add_argument("--nve-replicas", type=int, default=4)
+    parser.add_argument("--nvt-replicas", type=int, default=8)
     parser.add_argument("--nve-ps", type=float, default=1000.0)
-    parser.add_argument("--nvt-ps", type=float, default=1000.0)
+    parser.add_argument("--nvt-ps", type=float, default=250.0)
     parser.add_argument("--only", action="append", help="a method; may be repeated")
-    parser.add_argument("--write", type=Path)
     parser.add_argument("overrides", nargs="*")
     return parser.parse_args()
 
 
-Results = list[tuple[str, Run]]
+def _beginning(config: Config, molecule: Molecule) -> dict[str, Any]:
+    return {
+        "molecule": molecule.name,
+        "n_atoms": molecule.n_atoms,
+        "k_steps": config.train.k_steps,
+        "seen": _seen(config, molecule),
+        "methods": {},
+    }
 
 
-def _methods(
-    setting: Setting, splitting: Path, propagator: Path
-) -> dict[str, Callable[[], Results]]:
+def _seen(config: Config, molecule: Molecule) -> bool:
+    """Whether the shipped network was trained on the molecule, by the splits of its training."""
+    record = load_jump(weights_file("splitting", config.train.k_steps)).record
+    path = config.paths.data / "splits" / "train.json"
+    if not path.exists() or hash_file(path) != record["split_hashes"]["train"]:
+        return False
+    return molecule.name in load_split(path).seen_molecules
+
+
+def _setting(config: Config, molecule: Molecule, options: argparse.Namespace) -> Setting:
+    md = config.md
+    system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
+    sampler = Sampler(system, "Reference", md, molecule.name, lambda _: None)
+    starts = [
+        sampler.equilibrate(molecule.positions, TEMPERATURE, md.seed + replica)
+        for replica in range(max(options.nve_replicas, options.nvt_replicas))
+    ]
+    sampling = starts[: options.nvt_replicas]
+    return Setting(
+        config,
+        molecule,
+        {"NVE": starts[: options.nve_replicas], "NVT": sampling, "GHMC": sampling},
+        {"NVE": options.nve_ps, "NVT": options.nvt_ps, "GHMC": options.nvt_ps},
+    )
+
+
+def _measured(molecule: Molecule, ensemble: str, run: Run) -> dict[str, Any]:
+    """What is kept of a run, as JSON."""
+    kept: dict[str, Any] = {
+        "calls": run.calls,
+        "seconds": run.seconds,
+        "replicas": run.pos.shape[1],
+        "length_ps": run.length_ps,
+        "passed": run.passed,
+        "temperatures": temperatures(molecule, run),
+    }
+    if ensemble == "NVE":
+        return kept | {"drift": drifts(molecule, run), "trace": trace(molecule, run)}
+    return kept | {"samples": effective_samples(molecule, run)}
+
+
+def _methods(setting: Setting, networks: dict[str, Path]) -> dict[str, Callable[[], Results]]:
     """Methods by name, in the order of the table."""
     k = setting.config.train.k_steps
     methods: dict[str, Callable[[], Results]] = {
         "MD 2 fs": lambda: _plain(setting, "langevin_middle"),
         "MD 4 fs, H 3 Da": lambda: _plain(setting, "hmr_3"),
     }
+    propagator = weights_file("propagator", k)
     if propagator.exists():
         regressed = setting.config.hybrid.model_copy(update={"corrector": "drift_kick_drift"})
-        methods[f"propagator k={k}"] = lambda: _hybrid(
-            setting, _learned(setting, propagator, regressed), regressed, ("NVE", "NVT")
-        )
+        methods["propagator"] = lambda: _hybrid(setting, propagator, regressed, ("NVE", "NVT"))
     closing = setting.config.hybrid
-    for drifts, name in ((1, "splitting"), (2, "splitting, drifts of half a step")):
-        hybrid = closing.model_copy(update={"drifts_per_step": drifts})
-        ensembles = ("NVE", "NVT", "GHMC") if drifts == 1 else ("GHMC",)
-        methods[f"{name} k={k}"] = lambda hybrid=hybrid, ensembles=ensembles: _hybrid(
-            setting, _learned(setting, splitting, hybrid), hybrid, ensembles
+    for name, checkpoint in {"splitting": weights_file("splitting", k), **networks}.items():
+        methods[name] = lambda checkpoint=checkpoint: _hybrid(
+            setting, checkpoint, closing, ("NVE", "NVT", "GHMC")
         )
-    methods[f"leapfrog GHMC, {k} steps"] = lambda: _leapfrog(setting, closing)
+    halved = closing.model_copy(update={"drifts_per_step": 2})
+    methods["splitting, half drifts"] = lambda: _hybrid(
+        setting, weights_file("splitting", k), halved, ("GHMC",)
+    )
+    methods["leapfrog"] = lambda: _leapfrog(setting, closing)
     return methods
 
 
@@ -197,15 +197,21 @@ def _plain(setting: Setting, name: str) -> Results:
     masses = _masses(system)
     interval = round(FRAME_PS / md.dt_ps)
     results = []
-    for ensemble, length in (("NVE", setting.nve_ps), ("NVT", setting.nvt_ps)):
-        steps = round(length / md.dt_ps)
+    for ensemble in ("NVE", "NVT"):
+        steps = round(setting.length_ps[ensemble] / md.dt_ps)
+        starts = setting.starts[ensemble]
+        if not np.allclose(masses, setting.molecule.masses):  # its velocities are others too
+            starts = [
+                sampler.equilibrate(x, TEMPERATURE, md.seed + replica)
+                for replica, (x, _) in enumerate(starts)
+            ]
         began = time.perf_counter()
         frames = []
-        for replica, (x, v) in enumerate(setting.starts):
+        for replica, (x, v) in enumerate(starts):
             if ensemble == "NVE":
                 frames.append(sampler.window(x, v, steps, interval))
             else:
-                seed = setting.config.md.seed + replica
+                seed = md.seed + replica
                 frames.append(sampler.sample(x, v, TEMPERATURE, seed, steps, interval))
         pos, vel = (np.stack([getattr(f, a) for f in frames], axis=1) for a in ("pos", "vel"))
         etot = np.stack([f.epot for f in frames], axis=1) + kinetic_energy(vel, masses)
@@ -216,24 +222,24 @@ def _plain(setting: Setting, name: str) -> Results:
 
 
 def _hybrid(
-    setting: Setting, jump: Jump, hybrid: HybridConfig, ensembles: Sequence[str]
+    setting: Setting, checkpoint: Path, hybrid: HybridConfig, ensembles: Sequence[str]
 ) -> Results:
+    jump = _learned(setting, checkpoint, hybrid)
     return [(ensemble, _propagate(setting, jump, hybrid, ensemble)) for ensemble in ensembles]
 
 
 def _leapfrog(setting: Setting, hybrid: HybridConfig) -> Results:
     """GHMC whose proposal is k true steps: what plain leapfrog makes of the same test."""
-    config = setting.config
-    oracle = _dynamics(setting)
-    jump = ExactJump(oracle, config.train.k_steps, "closing_kick")
+    k_steps = setting.config.train.k_steps
+    jump = ExactJump(_dynamics(setting), k_steps, "closing_kick")
     run = _propagate(setting, jump, hybrid, "GHMC")
     # The proposal's own forces count here; its first and last are the test's and the next one's.
-    calls = run.calls * config.train.k_steps
-    return [("GHMC", Run(**{**vars(run), "calls": calls}))]
+    return [("GHMC", replace(run, calls=run.calls * k_steps))]
 
 
 def _propagate(setting: Setting, jump: Jump, hybrid: HybridConfig, ensemble: str) -> Run:
-    dynamics, size = _dynamics(setting), len(setting.starts)
+    starts = setting.starts[ensemble]
+    dynamics, size = _dynamics(setting), len(starts)
     rng = np.random.default_rng(setting.config.hybrid.seed)
     if ensemble == "GHMC":
         step: MacroStep = GhmcStep(jump, dynamics, hybrid, size, TEMPERATURE, rng)
@@ -242,9 +248,8 @@ def _propagate(setting: Setting, jump: Jump, hybrid: HybridConfig, ensemble: str
     friction = hybrid.friction_per_ps
     refresh = OrnsteinUhlenbeck(dynamics, TEMPERATURE, friction, step.duration, rng)
     every = max(1, round(FRAME_PS / step.duration))
-    length = setting.nve_ps if ensemble == "NVE" else setting.nvt_ps
-    n_frames = round(length / (every * step.duration))
-    state = step.start(*(np.stack(part) for part in zip(*setting.starts, strict=True)))
+    n_frames = round(setting.length_ps[ensemble] / (every * step.duration))
+    state = step.start(*(np.stack(part) for part in zip(*starts, strict=True)))
     frames = []
     began = time.perf_counter()
     for _ in range(n_frames):
@@ -274,95 +279,6 @@ def _dynamics(setting: Setting) -> TrueDynamics:
 def _masses(system: object) -> np.ndarray:
     count = system.getNumParticles()  # type: ignore[attr-defined]
     return np.array([system.getParticleMass(i)._value for i in range(count)])  # type: ignore[attr-defined]
-
-
-def _header(molecule: Molecule) -> list[str]:
-    elements = " | ".join(f"T {symbol(z)}" for z in _elements(molecule))
-    kinds = "T stretch | T bend | T torsion"
-    columns = (
-        f"| method | ensemble | steps a call | drift, meV/atom/ps | {elements} | {kinds} | "
-        "passed | torsion, a 1000 calls | a second | end to end, a 1000 calls | a second |"
-    )
-    return [columns, "|---" * (columns.count("|") - 1) + "|"]
-
-
-def _elements(molecule: Molecule) -> list[int]:
-    return sorted(set(molecule.numbers.tolist()))
-
-
-def _row(setting: Setting, name: str, ensemble: str, run: Run) -> str:
-    molecule, dt = setting.molecule, setting.config.md.dt_ps
-    steps = run.frame_ps * run.pos.shape[0] * run.pos.shape[1] / dt / run.calls
-    cells = [name, ensemble, f"{steps:.1f}", _drift(molecule, run) if ensemble == "NVE" else ""]
-    cells += [f"{value:.0f}" for value in _temperatures(molecule, run)]
-    cells.append(f"{run.accepted:.1%}")
-    for series in (_torsions(molecule, run), _ends(molecule, run)):
-        if ensemble == "NVE" or not series:
-            cells += ["", ""]
-            continue
-        samples = run.pos.shape[0] * run.pos.shape[1] / max(inefficiency(one) for one in series)
-        cells += [f"{1e3 * samples / run.calls:.3f}", f"{samples / run.seconds:.2f}"]
-    return f"| {' | '.join(cells)} |"
-
-
-def _drift(molecule: Molecule, run: Run) -> str:
-    """Mean slope of the total energy over the replicas, with its standard error."""
-    times = run.frame_ps * np.arange(len(run.etot))
-    slopes = np.array([np.polyfit(times, energy, 1)[0] for energy in run.etot.T])
-    slopes *= MEV_PER_KJ_PER_MOL / molecule.n_atoms
-    return f"{slopes.mean():+.1e} ± {slopes.std(ddof=1) / np.sqrt(len(slopes)):.0e}"
-
-
-def _temperatures(molecule: Molecule, run: Run) -> list[float]:
-    """Of the elements, each with its share of the degrees of freedom, and of three modes, K."""
-    masses = run.masses
-    moving = remove_centre_of_mass(run.vel, masses)
-    energies = 0.5 * np.einsum("frni,n->n", moving**2, masses) / np.prod(run.vel.shape[:2])
-    freedom = _atomic_freedom(molecule, masses)
-    values = []
-    for number in _elements(molecule):
-        own = molecule.numbers == number
-        values.append(2.0 * energies[own].sum() / (freedom[own].sum() * BOLTZMANN))
-    pos, vel = (a.reshape(-1, *a.shape[2:])[::5] for a in (run.pos, run.vel))
-    kinds, sizes, labels = mode_energies(molecule, pos, vel, masses)
-    means = 2.0 * kinds.mean(0) / (np.maximum(sizes, 1) * BOLTZMANN)
-    by_label = dict(zip(labels, means.tolist(), strict=True))
-    return [*values, *(by_label[label] for label in ("stretch", "bend", "torsion"))]
-
-
-def _atomic_freedom(molecule: Molecule, masses: np.ndarray) -> np.ndarray:
-    """Degrees of freedom of every atom: 2 ⟨K⟩ / k_B T for canonical velocities [N].
-
-    The diagonal of the projection on what constraints and the centre of mass leave free, at the
-    molecule's own conformer.
-    """
-    within = (tangent_basis(molecule.positions, masses, molecule.constraints) ** 2).sum((0, 2))
-    return within - 3.0 * masses / masses.sum()
-
-
-def _torsions(molecule: Molecule, run: Run) -> list[list[np.ndarray]]:
-    """Cosine and sine of one torsion for each central bond, by replica."""
-    proper = molecule.terms.torsion_constants[:, -1] == 0
-    one_each = {tuple(sorted(t[1:3])): t for t in molecule.terms.torsions[proper].tolist()}
-    radians = np.radians(_values(molecule, run, "dihedral", list(one_each.values())))
-    return [list(wave(angle).T) for angle in radians for wave in (np.cos, np.sin)]
-
-
-def _ends(molecule: Molecule, run: Run) -> list[list[np.ndarray]]:
-    """The end-to-end distance, by replica."""
-    (distance,) = _values(molecule, run, "distance", end_to_end(molecule)[0].members[:1].tolist())
-    return [list(distance.T)]
-
-
-def _values(
-    molecule: Molecule, run: Run, kind: Kind, members: list[list[int]]
-) -> Float[np.ndarray, "K F R"]:
-    """Internal coordinates in all frames of all replicas."""
-    if not members:
-        return np.empty((0, *run.pos.shape[:2]))
-    frames = as_mdtraj(molecule, run.pos.reshape(-1, molecule.n_atoms, 3))
-    found = values(frames, CoordinateClass(kind, "", np.array(members)))
-    return found.T.reshape(len(members), *run.pos.shape[:2])
 
 
 if __name__ == "__main__":

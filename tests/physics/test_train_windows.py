@@ -210,6 +210,16 @@ def test_loss_is_the_squared_relative_error() -> None:
     assert float(jump_loss(exact, batch, physics, weights).total) == pytest.approx(2.0 * 0.25)
 
 
+def test_what_is_zero_everywhere_has_scale_one() -> None:
+    """Free particles have no force to measure a scale by."""
+    windows = jump_windows(make_dataset(6), "half_step")
+    windows.f.zero_()
+    chosen = torch.arange(len(windows.molecule))
+    scales = measure_scales(windows, chosen, PHYSICS.duration, predict_delta=True)
+    assert scales.force == 1.0
+    assert scales.velocity != 1.0
+
+
 def test_rigid_pairs_are_found_and_others_are_not() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(0.0, 0.1, (50, 4, 3))

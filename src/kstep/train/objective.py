@@ -110,7 +110,10 @@ def jump_loss(
 def measure_scales(
     windows: JumpWindows, chosen: Int[Tensor, " W"], tau: float, predict_delta: bool
 ) -> Scales:
-    """Root mean squares of inputs and targets over the chosen windows, forwards in time."""
+    """Root mean squares of inputs and targets over the chosen windows, forwards in time.
+
+    One for what is zero everywhere, as the force of free particles.
+    """
     x, v, f = windows.dx[0, chosen], windows.v[0, chosen], windows.f[0, chosen]
     dv = windows.dv[0, chosen]
     masses = windows.masses[windows.molecule[chosen]][..., None]
@@ -119,7 +122,7 @@ def measure_scales(
     components = 3.0 * float((masses > 0).sum())
 
     def rms(values: Tensor) -> float:
-        return float((values.double().square().sum() / components).sqrt())
+        return float((values.double().square().sum() / components).sqrt()) or 1.0
 
     return Scales(
         velocity=rms(root * v),

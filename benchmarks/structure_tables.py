@@ -1,0 +1,263 @@
+"""Tables and figures of what `structure.py` measured.
+
+    python benchmarks/structure_tables.py runs/structure/structure \
+        --write docs/structure_results.md --images docs/images
+
+A summary of all molecules and strides; for each of them what NVE does to energy and temperatures,
+and what sampling at 300 K is worth. Deviations are from MD at 2 fs of the same table: temperatures
+from the same starts, replica by replica; effective samples with the jackknife's standard error.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from document import put_section
+
+from kstep.artifacts import read_json
+
+BASELINE = "MD 2 fs"
+METHODS = (
+    BASELINE,
+    "MD 4 fs, H 3 Da",
+    "leapfrog",
+    "propagator",
+    "splitting",
+    "splitting, half drifts",
+)
+"""In the order of the tables; others follow."""
+MODES = ("stretch", "bend", "torsion")
+DT_PS = 0.002
+OBSERVABLES = ("median torsion", "slowest torsion", "end to end")
+
+Measured = dict[str, Any]
+
+
+def main() -> None:
+    options = _arguments()
+    found = sorted(
+        (read_json(path) for path in options.folder.glob("*.json")),
+        key=lambda one: (not one["seen"], one["molecule"], one["k_steps"]),
+    )
+    sections = {"Summary": _summary(found)}
+    for one in found:
+        title = f"{one['molecule']}, k = {one['k_steps']}"
+        sections[title] = "\n".join([_nve(one), "", _sampling(one)])
+    print(sections["Summary"])
+    if options.write:
+        for title, text in sections.items():
+            put_section(options.write, title, text)
+    if options.images:
+        _plot_energies(found, options.images / "structure_energy.png")
+        _plot_samples(found, options.images / "structure_samples.png")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--images", type=Path)
+    return parser.parse_args()
+
+
+def _summary(found: list[Measured]) -> str:
+    lines = [
+        "| molecule | trained on | k | NVE drift, meV/atom/ps | jumps refused in NVE | "
+        "T of the element farthest from MD | accepted in GHMC | with half drifts | samples per "
+        "true call, median torsion | end to end | samples per second, median torsion |",
+        "|---" * 11 + "|",
+    ]
+    for one in found:
+        methods = one["methods"]
+        splitting = methods["splitting"]
+        nve, ghmc = splitting["NVE"], splitting["GHMC"]
+        halved = methods["splitting, half drifts"]["GHMC"]
+        plain = methods[BASELINE]["NVT"]
+        cells = [
+            one["molecule"],
+            "yes" if one["seen"] else "no",
+            str(one["k_steps"]),
+            _drift(nve["drift"]),
+            f"{1.0 - nve['passed']:.2%}",
+            _farthest(nve, methods[BASELINE]["NVE"]),
+            f"{ghmc['passed']:.1%}",
+            f"{halved['passed']:.1%}",
+            _gain(ghmc, plain, "median torsion", "calls"),
+            _gain(ghmc, plain, "end to end", "calls"),
+            _gain(ghmc, plain, "median torsion", "seconds"),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    note = (
+        "Samples are those of GHMC against MD at 2 fs in NVT, as a factor. The jump is the "
+        "shipped splitting; nothing is rescaled in NVE."
+    )
+    return "\n".join([note, "", *lines])
+
+
+def _nve(one: Measured) -> str:
+    runs = {name: method["NVE"] for name, method in _ordered(one) if "NVE" in method}
+    baseline = runs[BASELINE]
+    elements = [label for label in baseline["temperatures"] if label not in MODES]
+    labels = [*elements, *MODES]
+    lines = [
+        "NVE, " + _length(baseline) + ". Temperatures of elements and modes, K, and below "
+        "that of MD how far they are from it, %.",
+        "",
+        "| method | steps a call | drift, meV/atom/ps | refused | "
+        + " | ".join(f"T {label}" for label in labels)
+        + " |",
+        "|---" * (4 + len(labels)) + "|",
+    ]
+    for name, run in runs.items():
+        cells = [name, _steps(run), _drift(run["drift"]), f"{1.0 - run['passed']:.2%}"]
+        for label in labels:
+            if name == BASELINE:
+                cells.append(f"{np.mean(run['temperatures'][label]):.0f}")
+            else:
+                cells.append("{:+.1f} ± {:.1f}".format(*_deviation(run, baseline, label)))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _sampling(one: Measured) -> str:
+    plain = one["methods"][BASELINE]["NVT"]
+    labels = [label for label in plain["temperatures"] if label not in MODES]
+    lines = [
+        f"Sampling at 300 K, {_length(plain)}. Effective samples per true call, and per second, "
+        f"as factors of {BASELINE}'s.",
+        "",
+        "| method | ensemble | steps a call | passed | "
+        + " | ".join(f"T {label}" for label in labels)
+        + " | "
+        + " | ".join(f"{kind}, per call" for kind in OBSERVABLES)
+        + " | median torsion, per second |",
+        "|---" * (8 + len(labels)) + "|",
+    ]
+    for name, method in _ordered(one):
+        for ensemble in ("NVT", "GHMC"):
+            if ensemble not in method:
+                continue
+            run = method[ensemble]
+            cells = [name, ensemble, _steps(run), f"{run['passed']:.1%}"]
+            cells += [f"{np.mean(run['temperatures'][label]):.0f}" for label in labels]
+            cells += [_gain(run, plain, kind, "calls") for kind in OBSERVABLES]
+            cells.append(_gain(run, plain, "median torsion", "seconds"))
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _ordered(one: Measured) -> list[tuple[str, Measured]]:
+    others = [name for name in one["methods"] if name not in METHODS]
+    names = [name for name in (*METHODS, *sorted(others)) if name in one["methods"]]
+    return [(name, one["methods"][name]) for name in names]
+
+
+def _length(run: Measured) -> str:
+    return f"{run['replicas']} replicas of {run['length_ps'] / run['replicas']:.0f} ps"
+
+
+def _steps(run: Measured) -> str:
+    return f"{run['length_ps'] / DT_PS / run['calls']:.1f}"
+
+
+def _drift(slopes: list[float]) -> str:
+    """Mean over the replicas with its standard error."""
+    error = np.std(slopes, ddof=1) / len(slopes) ** 0.5
+    return f"{np.mean(slopes):+.1e} ± {error:.0e}"
+
+
+def _deviation(run: Measured, baseline: Measured, label: str) -> tuple[float, float]:
+    """Of a temperature from the baseline's, %, replica by replica; mean and standard error."""
+    own, other = (np.array(r["temperatures"][label]) for r in (run, baseline))
+    n = min(len(own), len(other))
+    ratio = 100.0 * (own[:n] / other[:n] - 1.0)
+    return float(ratio.mean()), float(ratio.std(ddof=1) / n**0.5)
+
+
+def _farthest(run: Measured, baseline: Measured) -> str:
+    elements = [label for label in baseline["temperatures"] if label not in MODES]
+    found = {label: _deviation(run, baseline, label) for label in elements}
+    label = max(found, key=lambda key: abs(found[key][0]))
+    return "{}: {:+.1f} ± {:.1f} %".format(label, *found[label])
+
+
+def _factor(
+    run: Measured, plain: Measured, kind: str, cost: str
+) -> tuple[float, float] | tuple[None, None]:
+    """Effective samples per cost against plain MD's, with the standard error of the logarithm."""
+    if kind not in run["samples"] or kind not in plain["samples"]:
+        return None, None
+    variance, logarithm = 0.0, 0.0
+    for sign, one in ((1.0, run), (-1.0, plain)):
+        samples = one["samples"][kind]
+        without = np.log(samples["without"])
+        n = len(without)
+        variance += (n - 1) / n * float(((without - without.mean()) ** 2).sum())
+        logarithm += sign * float(np.log(samples["all"][0] / one[cost]))
+    return float(np.exp(logarithm)), variance**0.5
+
+
+def _gain(run: Measured, plain: Measured, kind: str, cost: str) -> str:
+    factor, error = _factor(run, plain, kind, cost)
+    if factor is None or error is None:
+        return ""
+    return f"{factor:.3g} ± {factor * error:.1g}" if run is not plain else "1"
+
+
+def _plot_energies(found: list[Measured], path: Path) -> None:
+    """Total energy in NVE, of all replicas of every method."""
+    figure, axes = plt.subplots(
+        1, len(found), figsize=(2.6 * len(found), 3.0), layout="constrained", squeeze=False
+    )
+    for axis, one in zip(axes[0], found, strict=True):
+        for number, (name, method) in enumerate(_ordered(one)):
+            if "NVE" not in method:
+                continue
+            curves = method["NVE"]["trace"]
+            for replica, energies in enumerate(curves["meV"]):
+                label = name if replica == 0 else None
+                axis.plot(curves["ps"], energies, color=f"C{number}", lw=0.6, label=label)
+        axis.set(title=f"{one['molecule']}, k = {one['k_steps']}", xlabel="ps")
+        axis.title.set_fontsize(8)
+        axis.set_yscale("symlog", linthresh=1.0)
+    axes[0][0].set_ylabel("total energy since the start,\nmeV per atom")
+    axes[0][0].legend(frameon=False, fontsize=7)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def _plot_samples(found: list[Measured], path: Path) -> None:
+    """Effective samples per true call against MD at 2 fs, of GHMC and of what it is compared to."""
+    names = {
+        "MD 4 fs, H 3 Da": "NVT",
+        "leapfrog": "GHMC",
+        "splitting": "GHMC",
+        "splitting, half drifts": "GHMC",
+    }
+    kinds = ("median torsion", "end to end")
+    figure, axes = plt.subplots(len(kinds), 1, figsize=(9.0, 5.6), layout="constrained")
+    for axis, kind in zip(axes, kinds, strict=True):
+        for place, (name, ensemble) in enumerate(names.items()):
+            factors = [
+                _factor(
+                    one["methods"][name][ensemble], one["methods"][BASELINE]["NVT"], kind, "calls"
+                )
+                for one in found
+            ]
+            at = np.arange(len(found)) + 0.2 * place - 0.3
+            heights = np.array([f or np.nan for f, _ in factors])
+            errors = heights * np.array([e or 0.0 for _, e in factors])
+            axis.bar(at, heights, 0.2, yerr=errors, capsize=2, label=f"{name}, {ensemble}")
+        axis.axhline(1.0, color="black", lw=0.8)
+        axis.set(yscale="log", ylabel=f"{kind}:\nsamples per true call")
+        axis.set_xticks(np.arange(len(found)), [""] * len(found))
+    labels = [f"{one['molecule']}\nk = {one['k_steps']}" for one in found]
+    axes[-1].set_xticks(np.arange(len(found)), labels, fontsize=7, rotation=20)
+    axes[0].legend(frameon=False, fontsize=8, ncols=4)
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    main()
