@@ -5,8 +5,8 @@
 
 Every method runs the same molecule from the same equilibrium states in one process on one thread:
 NVE for `--nve-ps` a replica (nothing rescales; where a guard is on its firings are counted), and
-sampling at 300 K for `--nvt-ps` a replica. The networks are the shipped ones; `--network
-NAME=CHECKPOINT` adds a splitting of another. What was found goes to
+sampling at 300 K for `--nvt-ps` a replica. The splitting is that of `hybrid.network`, the shipped
+one where nothing is said; `--network NAME=CHECKPOINT` adds others. What was found goes to
 `<paths.run>/structure/<molecule>_k<K>.json` after every method; methods that are there are not run
 again. `structure_tables.py` makes tables and figures of these files.
 """
@@ -38,6 +38,7 @@ from kstep.md.systems import load_system
 from kstep.mechanics import kinetic_energy
 from kstep.model import load_jump
 from kstep.molecule import Molecule, prepared_molecules
+from kstep.networks import networks_for
 from kstep.networks.shipped import weights_file
 from kstep.progress import progress
 from kstep.testing.oracles import ExactJump
@@ -66,15 +67,16 @@ class Setting:
 
 def main() -> None:
     options = _arguments()
-    config = load_config(options.config, options.overrides)
+    config = load_config(options.config, ["hybrid.network=shipped", *options.overrides])
     (molecule,) = (m for m in prepared_molecules(config) if m.name == options.molecule)
     torch.set_num_threads(1)
     k_steps = config.train.k_steps
     path = config.paths.run / "structure" / f"{molecule.name}_k{k_steps}.json"
-    found = read_json(path) if path.exists() else _beginning(config, molecule)
-    networks = dict(one.split("=", 1) for one in options.network)
+    named = {name: Path(file) for name, file in (one.split("=", 1) for one in options.network)}
+    networks = {"splitting": networks_for(config, [molecule])[molecule.name].checkpoint, **named}
+    found = read_json(path) if path.exists() else _beginning(config, molecule, networks)
     setting = _setting(config, molecule, options)
-    methods = _methods(setting, {name: Path(file) for name, file in networks.items()})
+    methods = _methods(setting, networks)
     chosen = [name for name in options.only or methods if name not in found["methods"]]
     with progress(f"structure {molecule.name} k={k_steps}", len(chosen), "methods") as bar:
         for name in chosen:
@@ -99,21 +101,21 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _beginning(config: Config, molecule: Molecule) -> dict[str, Any]:
+def _beginning(config: Config, molecule: Molecule, networks: dict[str, Path]) -> dict[str, Any]:
     return {
         "molecule": molecule.name,
         "n_atoms": molecule.n_atoms,
         "k_steps": config.train.k_steps,
-        "seen": _seen(config, molecule),
+        "seen": _seen(config, molecule, networks["splitting"]),
         "methods": {},
     }
 
 
-def _seen(config: Config, molecule: Molecule) -> bool:
-    """Whether the shipped network was trained on the molecule, by the splits of its training."""
-    record = load_jump(weights_file("splitting", config.train.k_steps)).record
+def _seen(config: Config, molecule: Molecule, checkpoint: Path) -> bool:
+    """Whether the network was trained on the molecule, by the splits of its training."""
+    hashes = load_jump(checkpoint).record.get("split_hashes", {})
     path = config.paths.data / "splits" / "train.json"
-    if not path.exists() or hash_file(path) != record["split_hashes"]["train"]:
+    if not path.exists() or hash_file(path) != hashes.get("train"):
         return False
     return molecule.name in load_split(path).seen_molecules
 
@@ -162,13 +164,13 @@ def _methods(setting: Setting, networks: dict[str, Path]) -> dict[str, Callable[
         regressed = setting.config.hybrid.model_copy(update={"corrector": "drift_kick_drift"})
         methods["propagator"] = lambda: _hybrid(setting, propagator, regressed, ("NVE", "NVT"))
     closing = setting.config.hybrid
-    for name, checkpoint in {"splitting": weights_file("splitting", k), **networks}.items():
+    for name, checkpoint in networks.items():
         methods[name] = lambda checkpoint=checkpoint: _hybrid(
             setting, checkpoint, closing, ("NVE", "NVT", "GHMC")
         )
     halved = closing.model_copy(update={"drifts_per_step": 2})
     methods["splitting, half drifts"] = lambda: _hybrid(
-        setting, weights_file("splitting", k), halved, ("GHMC",)
+        setting, networks["splitting"], halved, ("GHMC",)
     )
     methods["leapfrog"] = lambda: _leapfrog(setting, closing)
     return methods

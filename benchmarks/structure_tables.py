@@ -203,7 +203,7 @@ def _gain(run: Measured, plain: Measured, kind: str, cost: str) -> str:
     factor, error = _factor(run, plain, kind, cost)
     if factor is None or error is None:
         return ""
-    return f"{factor:.3g} ± {factor * error:.1g}" if run is not plain else "1"
+    return f"{factor:.3g} ± {factor * error:.2g}" if run is not plain else "1"
 
 
 def _plot_energies(found: list[Measured], path: Path) -> None:

@@ -2,11 +2,12 @@
 
 The learned potential's coefficients depend on the molecule alone, so that in a run it is a force
 field like others, and a jump some hundred thousand multiplications: less than the time torch takes
-to call the operations it is written in. Here the same equations stand as loops over terms and
-pairs, compiled by Numba, forces by hand instead of by autograd, in float64.
+to call the operations it is written in. Here the same equations stand as loops along rows of terms
+and pairs, which Numba makes vector instructions of, forces by hand instead of by autograd, in
+float64.
 
-`tables`: a molecule's coefficients, from torch · `bonded`, `nonbonded`: forces · `rigid`: RATTLE ·
-`jump`: the whole.
+`tables`: a molecule's coefficients, from torch · `geometry`, `strain`: what they are applied to ·
+`bonded`, `nonbonded`: forces · `force`: all of them · `rigid`: RATTLE · `jump`: the whole.
 """
 
 from kstep.model.compiled.jump import CompiledJump, Composition

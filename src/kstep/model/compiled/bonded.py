@@ -3,123 +3,218 @@
 Of `kstep.model.bonded`'s energy, and of what the atoms around make of their strains.
 """
 
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 from jaxtyping import Float
 
-from kstep.model.bonded import BEND, NORMAL_ARM_NM, STRETCH_NM
-from kstep.model.compiled.geometry import (
-    angle_at,
-    bend_of,
-    between,
-    cross,
-    dot,
-    stretch_of,
-    torsion_at,
-)
+from kstep.model.bonded import BEND, NORMAL_ARM_NM, SOFT, STRETCH_NM
+from kstep.model.compiled.geometry import GeometryScratch, cross
 from kstep.model.compiled.machine import compiled
-from kstep.model.compiled.nonbonded import Scratch
-from kstep.model.compiled.strain import gain, gain_of_turn, untwist
-from kstep.model.compiled.tables import BondedTables, StrainTables
+from kstep.model.compiled.tables import BondedTables
 
-Atoms = Float[np.ndarray, "N 3"]
+
+class BondedScratch(NamedTuple):
+    """Rows over the terms of a kind.
+
+    Attributes:
+        by_stretch, by_bend, by_cosine, by_sine: what the energy gains by each, kJ/mol.
+        arms: the two arms' lengths, nm, and stretches of every angle [4, A].
+        angle: factors of what acts on the ends of the angles [4, A].
+        angle_ends: minus the forces on them, kJ/mol/nm, and what they are made of [4, 3, A].
+        torsion: factors of the gradients by a torsion's normals [4, T].
+        torsion_links: these gradients and those by its links, kJ/mol/nm [7, 3, T].
+    """
+
+    by_stretch: Float[np.ndarray, " B"]
+    by_bend: Float[np.ndarray, " A"]
+    by_cosine: Float[np.ndarray, " T"]
+    by_sine: Float[np.ndarray, " T"]
+    arms: Float[np.ndarray, "4 A"]
+    angle: Float[np.ndarray, "4 A"]
+    angle_ends: Float[np.ndarray, "4 3 A"]
+    torsion: Float[np.ndarray, "4 T"]
+    torsion_links: Float[np.ndarray, "7 3 T"]
+
+
+def make_bonded_scratch(tables: BondedTables) -> BondedScratch:
+    """Room for one molecule."""
+    b, a, t = len(tables.bonds), len(tables.angles), len(tables.torsions)
+    return BondedScratch(
+        by_stretch=np.empty(b),
+        by_bend=np.empty(a),
+        by_cosine=np.empty(t),
+        by_sine=np.empty(t),
+        arms=np.empty((4, a)),
+        angle=np.empty((4, a)),
+        angle_ends=np.empty((4, 3, a)),
+        torsion=np.empty((4, t)),
+        torsion_links=np.empty((7, 3, t)),
+    )
 
 
 @compiled
 @no_type_check
 def add_bonded(
-    x: Atoms, tables: BondedTables, strain: StrainTables, scratch: Scratch, force: Atoms
+    tables: BondedTables,
+    geometry: GeometryScratch,
+    scratch: BondedScratch,
+    force: Float[np.ndarray, "N 3"],
 ) -> None:
-    """Add the forces at x, nm, to `force`, kJ/mol/nm.
+    """Add the forces at the geometry last measured to `force`, kJ/mol/nm.
 
-    `scratch.around` is to hold what the energy gains by the strains.
+    The rows `by_…` are to hold what the energy gains by the strains that atoms feel.
     """
-    untwist(scratch)
-    for term in range(len(tables.bonds)):
-        atoms = tables.bonds[term]
-        bond = between(x, atoms[1], atoms[0])
-        length, stretch = stretch_of(bond, tables.rest_lengths[term])
-        slope = _slope(tables.stretch[term], stretch)
-        slope += gain(atoms, strain.bond[term], scratch.around)
-        pull = slope / (STRETCH_NM * length)
-        for axis in range(3):
-            force[atoms[0], axis] -= pull * bond[axis]
-            force[atoms[1], axis] += pull * bond[axis]
-    for term in range(len(tables.angles)):
-        _add_angle(x, tables, term, strain.angle[term], scratch.around, force)
-    for term in range(len(tables.torsions)):
-        atoms, turn = tables.torsions[term], tables.turn[term]
-        _add_torsion(x, atoms, turn, strain.torsion[term], scratch.around, force)
+    _add_slopes(tables.stretch, geometry.bonds.stretch, scratch.by_stretch)
+    _add_slopes(tables.bend, geometry.angles.bend, scratch.by_bend)
+    _add_slopes(tables.turn, geometry.torsions.cosine, scratch.by_cosine)
+    _add_bonds(tables.bonds, geometry.bonds, scratch, force)
+    _add_angles(tables, geometry.angles, scratch, force)
+    _add_torsions(tables.torsions, geometry.torsions, scratch, force)
 
 
 @compiled
 @no_type_check
-def _slope(coefficients, value):
-    """Σ_p p a_p valueᵖ⁻¹."""
+def _add_slopes(coefficients, values, slopes):
+    """Σ_p p a_p valueᵖ⁻¹, of coefficients [p, n]."""
     order = len(coefficients)
-    result = order * coefficients[order - 1]
-    for power in range(order - 1, 0, -1):
-        result = result * value + power * coefficients[power - 1]
-    return result
+    for term in range(len(values)):
+        slope = order * coefficients[order - 1, term]
+        for power in range(order - 1, 0, -1):
+            slope = slope * values[term] + power * coefficients[power - 1, term]
+        slopes[term] += slope
 
 
 @compiled
 @no_type_check
-def _add_angle(x, tables, term, shares, gains, force):
-    """The bend θ, the stretches of its two arms, and what couples the three."""
-    atoms = tables.angles[term]
-    angle = angle_at(x, atoms)
-    one, two, area, along = angle.one, angle.two, angle.area, angle.along
-    bend = bend_of(angle, tables.rest_angles[term])
-    length_one, pull_one = stretch_of(one, NORMAL_ARM_NM)
-    length_two, pull_two = stretch_of(two, NORMAL_ARM_NM)
-    both, with_bend = tables.coupling[term]
-    torque = _slope(tables.bend[term], bend) + with_bend * (pull_one + pull_two)
-    torque += gain(atoms, shares, gains)
-    torque /= BEND * (area * area + along * along)
+def _add_bonds(atoms, rows, scratch, force):
+    pull = scratch.by_stretch
+    for term in range(len(pull)):
+        pull[term] /= STRETCH_NM * rows.length[term]
+    for term in range(len(atoms)):
+        for axis in range(3):
+            push = pull[term] * rows.link[axis, term]
+            force[atoms[term, 0], axis] -= push
+            force[atoms[term, 1], axis] += push
+
+
+@compiled
+@no_type_check
+def _add_angles(tables, rows, scratch, force):
+    """The bends, the stretches of their two arms, and what couples the three."""
+    _stretch_arms(rows, scratch.arms)
+    length_one, length_two, pull_one, pull_two = (
+        scratch.arms[0], scratch.arms[1], scratch.arms[2], scratch.arms[3],
+    )  # fmt: skip
+    both, with_bend, torque = tables.coupling[0], tables.coupling[1], scratch.by_bend
+    of_area, of_along, tug_one, tug_two = (
+        scratch.angle[0], scratch.angle[1], scratch.angle[2], scratch.angle[3],
+    )  # fmt: skip
+    area, along, bend = rows.area, rows.along, rows.bend
+    for a in range(len(torque)):
+        torque[a] += with_bend[a] * (pull_one[a] + pull_two[a])
+    for a in range(len(torque)):
+        torque[a] /= BEND * (area[a] * area[a] + along[a] * along[a])
     # θ = atan2(area, along): ∂θ/∂one = (along · (two × normal)/area − area · two) / (…)
-    of_area, of_along = torque * along / area, torque * area
-    turn_one, turn_two = cross(two, angle.normal), cross(angle.normal, one)
-    tug_one = (both * pull_two + with_bend * bend) / (STRETCH_NM * length_one)
-    tug_two = (both * pull_one + with_bend * bend) / (STRETCH_NM * length_two)
-    for axis in range(3):
-        on_first = of_area * turn_one[axis] - of_along * two[axis] + tug_one * one[axis]
-        on_last = of_area * turn_two[axis] - of_along * one[axis] + tug_two * two[axis]
-        force[atoms[0], axis] -= on_first
-        force[atoms[2], axis] -= on_last
-        force[atoms[1], axis] += on_first + on_last
+    for a in range(len(torque)):
+        of_area[a] = torque[a] * along[a] / area[a]
+    for a in range(len(torque)):
+        of_along[a] = torque[a] * area[a]
+    for a in range(len(torque)):
+        tug_one[a] = (both[a] * pull_two[a] + with_bend[a] * bend[a]) / (STRETCH_NM * length_one[a])
+    for a in range(len(torque)):
+        tug_two[a] = (both[a] * pull_one[a] + with_bend[a] * bend[a]) / (STRETCH_NM * length_two[a])
+    turn_one, turn_two = scratch.angle_ends[0], scratch.angle_ends[1]
+    on_first, on_last = scratch.angle_ends[2], scratch.angle_ends[3]
+    cross(rows.two, rows.normal, turn_one)
+    cross(rows.normal, rows.one, turn_two)
+    _combine(of_area, turn_one, of_along, rows.two, tug_one, rows.one, on_first)
+    _combine(of_area, turn_two, of_along, rows.one, tug_two, rows.two, on_last)
+    atoms = tables.angles
+    for term in range(len(atoms)):
+        for axis in range(3):
+            first, last = on_first[axis, term], on_last[axis, term]
+            force[atoms[term, 0], axis] -= first
+            force[atoms[term, 2], axis] -= last
+            force[atoms[term, 1], axis] += first + last
 
 
 @compiled
 @no_type_check
-def _add_torsion(x, atoms, turn, shares, gains, force):
-    """Functions of cos φ and sin φ, which have no singularity but where the chain is straight."""
-    here = torsion_at(x, atoms)
-    one, two, three, first, second = here.one, here.two, here.three, here.first, here.second
-    by_cosine, by_sine = gain_of_turn(atoms, shares, gains, here.cosine)
-    by_cosine = (by_cosine + _slope(turn, here.cosine)) / here.areas
-    by_sine /= here.areas
-    shrink = (by_cosine * here.cosine + by_sine * here.sine) / here.areas
-    shrink_first, shrink_second = shrink * dot(second, second), shrink * dot(first, first)
-    aside = by_sine * here.middle
-    along = by_sine * dot(one, second) / here.middle
-    by_first = (
-        by_cosine * second[0] - shrink_first * first[0],
-        by_cosine * second[1] - shrink_first * first[1],
-        by_cosine * second[2] - shrink_first * first[2],
-    )
-    by_second = (
-        by_cosine * first[0] - shrink_second * second[0] + aside * one[0],
-        by_cosine * first[1] - shrink_second * second[1] + aside * one[1],
-        by_cosine * first[2] - shrink_second * second[2] + aside * one[2],
-    )
-    of_one, of_three = cross(two, by_first), cross(by_second, two)
-    of_two_a, of_two_b = cross(by_first, one), cross(three, by_second)
+def _stretch_arms(rows, arms):
+    """Lengths and stretches of both arms of every angle."""
+    for side in range(2):
+        arm = rows.one if side == 0 else rows.two
+        for a in range(arms.shape[1]):
+            square = arm[0, a] * arm[0, a] + arm[1, a] * arm[1, a] + arm[2, a] * arm[2, a]
+            arms[side, a] = np.sqrt(square + SOFT)
+        for a in range(arms.shape[1]):
+            arms[2 + side, a] = (arms[side, a] - NORMAL_ARM_NM) * (1.0 / STRETCH_NM)
+
+
+@compiled
+@no_type_check
+def _combine(a, one, b, two, c, three, out):
+    """A one − b two + c three, rows [n] times rows [3, n]."""
     for axis in range(3):
-        of_link = of_one[axis] + aside * second[axis]
-        of_two = of_two_a[axis] + of_two_b[axis] + along * two[axis]
-        force[atoms[0], axis] += of_link
-        force[atoms[1], axis] += of_two - of_link
-        force[atoms[2], axis] += of_three[axis] - of_two
-        force[atoms[3], axis] -= of_three[axis]
+        for term in range(len(a)):
+            out[axis, term] = (
+                a[term] * one[axis, term] - b[term] * two[axis, term] + c[term] * three[axis, term]
+            )
+
+
+@compiled
+@no_type_check
+def _add_torsions(atoms, rows, scratch, force):
+    """Functions of cos φ and sin φ, which have no singularity but where the chain is straight."""
+    _differentiate_turns(rows, scratch)
+    links, aside, along = scratch.torsion_links, scratch.torsion[2], scratch.torsion[3]
+    by_first, by_second = links[0], links[1]
+    of_one, of_three, of_two_a, of_two_b, of_two = links[2], links[3], links[4], links[5], links[6]
+    cross(rows.two, by_first, of_one)
+    cross(by_second, rows.two, of_three)
+    cross(by_first, rows.one, of_two_a)
+    cross(rows.three, by_second, of_two_b)
+    for axis in range(3):
+        for t in range(len(aside)):
+            of_one[axis, t] += aside[t] * rows.second[axis, t]
+        for t in range(len(aside)):
+            of_two[axis, t] = of_two_a[axis, t] + of_two_b[axis, t] + along[t] * rows.two[axis, t]
+    for t in range(len(atoms)):
+        for axis in range(3):
+            one, two, three = of_one[axis, t], of_two[axis, t], of_three[axis, t]
+            force[atoms[t, 0], axis] += one
+            force[atoms[t, 1], axis] += two - one
+            force[atoms[t, 2], axis] += three - two
+            force[atoms[t, 3], axis] -= three
+
+
+@compiled
+@no_type_check
+def _differentiate_turns(rows, scratch):
+    """Gradients of the energy by the normals of every torsion, and factors for its links."""
+    by_cosine, by_sine = scratch.by_cosine, scratch.by_sine
+    shrink_first, shrink_second, aside, along = (
+        scratch.torsion[0], scratch.torsion[1], scratch.torsion[2], scratch.torsion[3],
+    )  # fmt: skip
+    for t in range(len(by_cosine)):
+        by_cosine[t] /= rows.areas[t]
+    for t in range(len(by_cosine)):
+        by_sine[t] /= rows.areas[t]
+    for t in range(len(by_cosine)):
+        shrink = by_cosine[t] * rows.cosine[t] + by_sine[t] * rows.sine[t]
+        shrink_first[t] = shrink * rows.second_square[t] / rows.areas[t]
+    for t in range(len(by_cosine)):
+        shrink = by_cosine[t] * rows.cosine[t] + by_sine[t] * rows.sine[t]
+        shrink_second[t] = shrink * rows.first_square[t] / rows.areas[t]
+    for t in range(len(by_cosine)):
+        aside[t] = by_sine[t] * rows.middle[t]
+    for t in range(len(by_cosine)):
+        along[t] = by_sine[t] * rows.aside[t] / rows.middle[t]
+    by_first, by_second = scratch.torsion_links[0], scratch.torsion_links[1]
+    for axis in range(3):
+        for t in range(len(by_cosine)):
+            by_first[axis, t] = (
+                by_cosine[t] * rows.second[axis, t] - shrink_first[t] * rows.first[axis, t]
+            )
+    _combine(by_cosine, rows.first, shrink_second, rows.second, aside, rows.one, by_second)

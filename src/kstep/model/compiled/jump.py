@@ -1,16 +1,19 @@
 """A splitting's jump of one molecule, compiled."""
 
-import copy
 from typing import NamedTuple, no_type_check
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 
-from kstep.force_field import Terms, pad_terms
-from kstep.model.compiled.bonded import add_bonded
+from kstep.force_field import Terms
+from kstep.model.compiled.force import (
+    PotentialScratch,
+    PotentialTables,
+    evaluate_force,
+    make_potential_scratch,
+    potential_tables,
+)
 from kstep.model.compiled.machine import compiled
-from kstep.model.compiled.nonbonded import Scratch, add_nonbonded, make_scratch
 from kstep.model.compiled.rigid import (
     RigidScratch,
     RigidTables,
@@ -20,19 +23,8 @@ from kstep.model.compiled.rigid import (
     project,
     rigid_tables,
 )
-from kstep.model.compiled.strain import feel_strains
-from kstep.model.compiled.tables import (
-    BondedTables,
-    NonbondedTables,
-    StrainTables,
-    bonded_tables,
-    nonbonded_tables,
-    strain_tables,
-)
 from kstep.model.potential import LearnedPotential
-from kstep.model.terms import batch_terms
 
-Atoms = Float[np.ndarray, "N 3"]
 Replicas = Float[np.ndarray, "R N 3"]
 
 
@@ -71,65 +63,54 @@ class CompiledJump:
         masses: Float[np.ndarray, " N"],
         terms: Terms,
     ) -> None:
-        batch = batch_terms(pad_terms([terms]), torch.float64)
-        network = copy.deepcopy(learned).cpu().double().requires_grad_(False)
-        species = torch.from_numpy(numbers.astype(np.int64))[None]
-        parameters = network.parameters_of(species, batch)
         rigid = terms.bond_constants[:, 0] == 0
         self._composition = composition
-        self._bonded = bonded_tables(parameters.bonded, batch)
-        self._strain = strain_tables(parameters.strain, batch)
-        self._nonbonded = nonbonded_tables(network.nonbonded, parameters.nonbonded)
+        self._potential = potential_tables(learned, numbers, terms)
+        self._potential_scratch = make_potential_scratch(self._potential)
         self._rigid = rigid_tables(terms.bonds[rigid], terms.bond_constants[rigid, 1], masses)
-        self._scratch = make_scratch(self._nonbonded)
         self._rigid_scratch = make_rigid_scratch(self._rigid)
 
     def __call__(self, x: Replicas, v: Replicas, f: Replicas) -> tuple[Replicas, Replicas]:
         """nm, nm/ps and kJ/mol/nm."""
         x, v, f = (np.array(array, dtype=np.float64, order="C") for array in (x, v, f))
-        tables = (self._bonded, self._strain, self._nonbonded, self._rigid)
-        scratch = (self._scratch, self._rigid_scratch)
-        for replica in range(len(x)):
-            _jump(x[replica], v[replica], f[replica], self._composition, *tables, *scratch)
+        tables = (self._potential, self._rigid)
+        _jump_all(x, v, f, self._composition, *tables, self._potential_scratch, self._rigid_scratch)
         return x, v
 
-    def force(self, x: Atoms) -> Atoms:
+    def force(self, x: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N 3"]:
         """The learned force at x, nm; kJ/mol/nm."""
         force = np.empty(x.shape)
         at = np.array(x, dtype=np.float64, order="C")
-        _learned_force(at, self._bonded, self._strain, self._nonbonded, self._scratch, force)
+        evaluate_force(at, self._potential, self._potential_scratch, force)
         return force
 
 
 @compiled
 @no_type_check
-def _learned_force(x, bonded, strain, nonbonded, scratch, force):
-    force[:] = 0.0
-    feel_strains(x, bonded, strain, scratch)
-    add_nonbonded(x, nonbonded, scratch, force)
-    add_bonded(x, bonded, strain, scratch, force)
+def _jump_all(
+    x: Replicas,
+    v: Replicas,
+    f: Replicas,
+    composition: Composition,
+    potential: PotentialTables,
+    rigid: RigidTables,
+    scratch: PotentialScratch,
+    rigid_scratch: RigidScratch,
+) -> None:
+    """The jumps, in place; `f` comes out as the last learned forces."""
+    for replica in range(len(x)):
+        at, moving, force = x[replica], v[replica], f[replica]
+        _jump(at, moving, force, composition, potential, rigid, scratch, rigid_scratch)
 
 
 @compiled
 @no_type_check
-def _jump(
-    x: Atoms,
-    v: Atoms,
-    f: Atoms,
-    composition: Composition,
-    bonded: BondedTables,
-    strain: StrainTables,
-    nonbonded: NonbondedTables,
-    rigid: RigidTables,
-    scratch: Scratch,
-    rigid_scratch: RigidScratch,
-) -> None:
-    """The jump, in place; `f` comes out as the last learned force."""
+def _jump(x, v, f, composition, potential, rigid, scratch, rigid_scratch):
     end_kick = abs(composition.learned_weight) > 1e-12
     measure(x, rigid, rigid_scratch)
     _kick(v, f, composition.true_weight, rigid)
     if end_kick:
-        _learned_force(x, bonded, strain, nonbonded, scratch, f)
+        evaluate_force(x, potential, scratch, f)
         _kick(v, f, composition.learned_weight, rigid)
     project(v, rigid, rigid_scratch)
     for number in range(composition.drifts):
@@ -137,7 +118,7 @@ def _jump(
         measure(x, rigid, rigid_scratch)
         last = number == composition.drifts - 1
         if not last or end_kick:
-            _learned_force(x, bonded, strain, nonbonded, scratch, f)
+            evaluate_force(x, potential, scratch, f)
             _kick(v, f, composition.learned_weight if last else composition.step, rigid)
         project(v, rigid, rigid_scratch)
 

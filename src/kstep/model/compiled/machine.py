@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar, cast, no_type_check
 
 import numba
+import numpy as np
+from jaxtyping import Float
 from numba import njit
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -35,3 +37,11 @@ _compile = njit(
 def compiled(function: Function) -> Function:
     """Compile at the first call and keep the code beside the source for the next process."""
     return cast(Function, _compile(function))
+
+
+@compiled
+@no_type_check
+def clear(row: Float[np.ndarray, " n"]) -> None:
+    """Set a row to zero; much faster than an assignment to a slice."""
+    for place in range(len(row)):
+        row[place] = 0.0

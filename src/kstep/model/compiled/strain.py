@@ -2,12 +2,10 @@
 
 from typing import no_type_check
 
-import numpy as np
-from jaxtyping import Float
-
-from kstep.model.compiled.geometry import angle_at, bend_of, between, stretch_of, torsion_at
-from kstep.model.compiled.machine import compiled
-from kstep.model.compiled.nonbonded import Scratch
+from kstep.model.compiled.bonded import BondedScratch
+from kstep.model.compiled.geometry import GeometryScratch
+from kstep.model.compiled.machine import clear, compiled
+from kstep.model.compiled.nonbonded import NonbondedScratch
 from kstep.model.compiled.tables import BondedTables, StrainTables
 from kstep.model.nonbonded import DENSITIES
 from kstep.model.strain import EVEN, ODD
@@ -19,23 +17,16 @@ TWIST = DENSITIES + EVEN
 @compiled
 @no_type_check
 def feel_strains(
-    x: Float[np.ndarray, "N 3"], tables: BondedTables, strain: StrainTables, scratch: Scratch
+    tables: BondedTables, strain: StrainTables, geometry: GeometryScratch, scratch: NonbondedScratch
 ) -> None:
-    """Put the strains at x, nm, behind the densities in `scratch.around`, if there is room."""
+    """Put the strains behind the densities in `scratch.around`, if there is room."""
     around = scratch.around
     if around.shape[1] == DENSITIES:
         return
     around[:, DENSITIES:] = 0.0
-    for term in range(len(tables.bonds)):
-        atoms = tables.bonds[term]
-        _, stretch = stretch_of(between(x, atoms[1], atoms[0]), tables.rest_lengths[term])
-        _give(atoms, strain.bond[term], stretch, around)
-    for term in range(len(tables.angles)):
-        atoms = tables.angles[term]
-        bend = bend_of(angle_at(x, atoms), tables.rest_angles[term])
-        _give(atoms, strain.angle[term], bend, around)
-    for term in range(len(tables.torsions)):
-        _give_turn(x, tables.torsions[term], strain.torsion[term], around)
+    _give(tables.bonds, strain.bond, geometry.bonds.stretch, around)
+    _give(tables.angles, strain.angle, geometry.angles.bend, around)
+    _give_turns(tables.torsions, strain.torsion, geometry.torsions, around)
     for atom in range(len(around)):
         for odd in range(ODD):
             twist = around[atom, TWIST + odd]
@@ -45,61 +36,76 @@ def feel_strains(
 
 @compiled
 @no_type_check
-def _give(atoms, shares, value, around):
-    for place in range(len(atoms)):
-        for even in range(EVEN):
-            around[atoms[place], DENSITIES + even] += value * shares[place, even]
+def _give(atoms, shares, values, around):
+    for term in range(len(atoms)):
+        for place in range(atoms.shape[1]):
+            for even in range(EVEN):
+                share = shares[term, place, even]
+                around[atoms[term, place], DENSITIES + even] += values[term] * share
 
 
 @compiled
 @no_type_check
-def _give_turn(x, atoms, shares, around):
-    turn = torsion_at(x, atoms)
-    cosine, square = turn.cosine, turn.cosine * turn.cosine
-    for place in range(4):
-        felt, share = around[atoms[place]], shares[place]
-        for even in range(EVEN):
-            felt[DENSITIES + even] += cosine * share[even] + square * share[EVEN + even]
-        for odd in range(ODD):
-            felt[TWIST + odd] += turn.sine * share[2 * EVEN + odd]
+def _give_turns(atoms, shares, rows, around):
+    for term in range(len(atoms)):
+        cosine, square = rows.cosine[term], rows.cosine[term] * rows.cosine[term]
+        for place in range(4):
+            atom = atoms[term, place]
+            for even in range(EVEN):
+                around[atom, DENSITIES + even] += (
+                    cosine * shares[term, place, even] + square * shares[term, place, EVEN + even]
+                )
+            for odd in range(ODD):
+                share = shares[term, place, 2 * EVEN + odd]
+                around[atom, TWIST + odd] += rows.sine[term] * share
 
 
 @compiled
 @no_type_check
-def untwist(scratch):
-    """From what the energy gains by the squares of sums to what it gains by the sums."""
-    if scratch.around.shape[1] == DENSITIES:
+def take_back(
+    tables: BondedTables,
+    strain: StrainTables,
+    geometry: GeometryScratch,
+    scratch: NonbondedScratch,
+    bonded: BondedScratch,
+) -> None:
+    """From what the energy gains by the strains, in `scratch.around`, to what it gains by terms."""
+    for row in (bonded.by_stretch, bonded.by_bend, bonded.by_cosine, bonded.by_sine):
+        clear(row)
+    gains = scratch.around
+    if gains.shape[1] == DENSITIES:
         return
+    # What was felt of the odd ones are squares.
     for atom in range(len(scratch.twist)):
         for odd in range(ODD):
-            scratch.around[atom, TWIST + odd] *= 2.0 * scratch.twist[atom, odd]
+            gains[atom, TWIST + odd] *= 2.0 * scratch.twist[atom, odd]
+    _take(tables.bonds, strain.bond, gains, bonded.by_stretch)
+    _take(tables.angles, strain.angle, gains, bonded.by_bend)
+    _take_turns(tables.torsions, strain.torsion, gains, geometry.torsions.cosine, bonded)
 
 
 @compiled
 @no_type_check
-def gain(atoms, shares, gains):
-    """What the energy gains by a stretch or a bend through the atoms that share it."""
-    total = 0.0
-    if gains.shape[1] == DENSITIES:
-        return total
-    for place in range(len(atoms)):
-        for even in range(EVEN):
-            total += shares[place, even] * gains[atoms[place], DENSITIES + even]
-    return total
+def _take(atoms, shares, gains, by_value):
+    for term in range(len(atoms)):
+        for place in range(atoms.shape[1]):
+            for even in range(EVEN):
+                gain = gains[atoms[term, place], DENSITIES + even]
+                by_value[term] += shares[term, place, even] * gain
 
 
 @compiled
 @no_type_check
-def gain_of_turn(atoms, shares, gains, cosine):
-    """What it gains by cos φ and by sin φ."""
-    by_cosine, by_square, by_sine = 0.0, 0.0, 0.0
-    if gains.shape[1] == DENSITIES:
-        return by_cosine, by_sine
-    for place in range(4):
-        felt, share = gains[atoms[place]], shares[place]
-        for even in range(EVEN):
-            by_cosine += share[even] * felt[DENSITIES + even]
-            by_square += share[EVEN + even] * felt[DENSITIES + even]
-        for odd in range(ODD):
-            by_sine += share[2 * EVEN + odd] * felt[TWIST + odd]
-    return by_cosine + 2.0 * cosine * by_square, by_sine
+def _take_turns(atoms, shares, gains, cosines, bonded):
+    for term in range(len(atoms)):
+        by_cosine, by_square, by_sine = 0.0, 0.0, 0.0
+        for place in range(4):
+            atom = atoms[term, place]
+            for even in range(EVEN):
+                gain = gains[atom, DENSITIES + even]
+                by_cosine += shares[term, place, even] * gain
+                by_square += shares[term, place, EVEN + even] * gain
+            for odd in range(ODD):
+                by_sine += shares[term, place, 2 * EVEN + odd] * gains[atom, TWIST + odd]
+        bonded.by_cosine[term] = by_cosine + 2.0 * cosines[term] * by_square
+        bonded.by_sine[term] = by_sine

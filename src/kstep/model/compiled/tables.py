@@ -21,19 +21,19 @@ class BondedTables(NamedTuple):
     Attributes:
         bonds, angles, torsions: atoms of each.
         rest_lengths, rest_angles: nm, rad.
-        stretch, bend, turn: coefficients of the powers, kJ/mol.
+        stretch, bend, turn: coefficients of the powers, kJ/mol [powers, terms].
         coupling: of a bend's two stretches with each other, and of their sum with the bend.
     """
 
     bonds: Int[np.ndarray, "B 2"]
     rest_lengths: Float[np.ndarray, " B"]
-    stretch: Float[np.ndarray, "B 4"]
+    stretch: Float[np.ndarray, "4 B"]
     angles: Int[np.ndarray, "A 3"]
     rest_angles: Float[np.ndarray, " A"]
-    bend: Float[np.ndarray, "A 4"]
-    coupling: Float[np.ndarray, "A 2"]
+    bend: Float[np.ndarray, "4 A"]
+    coupling: Float[np.ndarray, "2 A"]
     torsions: Int[np.ndarray, "T 4"]
-    turn: Float[np.ndarray, "T 6"]
+    turn: Float[np.ndarray, "6 T"]
 
 
 class StrainTables(NamedTuple):
@@ -47,24 +47,27 @@ class StrainTables(NamedTuple):
 class NonbondedTables(NamedTuple):
     """Pairs and surroundings, as `kstep.model.nonbonded.NonbondedParameters` of one molecule.
 
+    Pairs P are (i, j < i), ordered by i.
+
     Attributes:
         centres: of the Gaussians [G], K = G + 2 basis functions in all.
-        pair: kJ/mol [N, N, K].
-        sent: of the densities an atom spreads [N, D, K].
-        felt: [N, N, D].
+        pairs: their atoms [P, 2].
+        pair: kJ/mol [K, P].
+        spread: of the densities that i spreads and j feels, and the other way round
+            [D, K, 2, P].
         known: [N, H].
-        surroundings, atom, atom_bias: linear maps of the atoms' network [H, D + S], [1 + C, H],
+        surroundings, atom, atom_bias: linear maps of the atoms' network [D + S, H], [1 + C, H],
             [1 + C]; S is 0 where atoms feel no strains.
         charge: of every atom by nature, e [N].
         solvent: of the screening functions [K, C].
     """
 
     centres: Float[np.ndarray, " G"]
-    pair: Float[np.ndarray, "N N K"]
-    sent: Float[np.ndarray, "N D K"]
-    felt: Float[np.ndarray, "N N D"]
+    pairs: Int[np.ndarray, "P 2"]
+    pair: Float[np.ndarray, "K P"]
+    spread: Float[np.ndarray, "D K 2 P"]
     known: Float[np.ndarray, "N H"]
-    surroundings: Float[np.ndarray, "H S"]
+    surroundings: Float[np.ndarray, "S H"]
     atom: Float[np.ndarray, "C H"]
     atom_bias: Float[np.ndarray, " C"]
     charge: Float[np.ndarray, " N"]
@@ -73,17 +76,17 @@ class NonbondedTables(NamedTuple):
 
 def bonded_tables(parameters: BondedParameters, terms: TermBatch) -> BondedTables:
     """The bonded terms of the only molecule in a batch."""
-    stretch, soft = _array(parameters.stretch[0]), _soft(terms)
+    soft = _soft(terms)
     return BondedTables(
         bonds=_integers(terms.bonds[0])[soft],
         rest_lengths=_array(parameters.rest_lengths[0])[soft],
-        stretch=stretch[soft],
+        stretch=_array(parameters.stretch[0, soft].T),
         angles=_integers(terms.angles[0]),
         rest_angles=_array(parameters.rest_angles[0]),
-        bend=_array(parameters.bend[0]),
-        coupling=_array(parameters.coupling[0]),
+        bend=_array(parameters.bend[0].T),
+        coupling=_array(parameters.coupling[0].T),
         torsions=_integers(terms.torsions[0]),
-        turn=_array(parameters.turn[0]),
+        turn=_array(parameters.turn[0].T),
     )
 
 
@@ -102,13 +105,17 @@ def strain_tables(parameters: StrainParameters | None, terms: TermBatch) -> Stra
 def nonbonded_tables(network: Nonbonded, parameters: NonbondedParameters) -> NonbondedTables:
     """The pairs and surroundings of the only molecule in a batch."""
     felt_by = (network.density, network.strain) if network.strain else (network.density,)
+    n_atoms = parameters.pair.shape[1]
+    i, j = torch.tril_indices(n_atoms, n_atoms, offset=-1)
+    sent, felt = parameters.sent[0], parameters.felt[0]
+    passed = torch.stack([sent[a] * felt[a, b][:, None] for a, b in ((i, j), (j, i))])
     return NonbondedTables(
         centres=_array(parameters.centres),
-        pair=_array(parameters.pair[0]),
-        sent=_array(parameters.sent[0].transpose(1, 2)),
-        felt=_array(parameters.felt[0]),
+        pairs=_integers(torch.stack([i, j], dim=1)),
+        pair=_array(parameters.pair[0, i, j].T),
+        spread=_array(passed.permute(3, 2, 0, 1)),
         known=_array(parameters.known[0]),
-        surroundings=_array(torch.cat([felt.weight for felt in felt_by], dim=1)),
+        surroundings=_array(torch.cat([felt.weight for felt in felt_by], dim=1).T),
         atom=_array(network.atom.weight),
         atom_bias=_array(network.atom.bias),
         charge=_array(parameters.charge[0, :, 0]),
