@@ -12,8 +12,10 @@ of that file.
 
 import argparse
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -151,7 +153,11 @@ def main() -> None:
     config = config.model_copy(update={"paths": config.paths.model_copy(update={"run": run})})
     variants = VARIANTS[options.of]
     chosen = options.only or list(variants)
-    rows = [_row(variants[name], _train(name, variants[name], config)) for name in chosen]
+    # A process for each, so that the memory of one training is free for the next.
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
+        records = {name: pool.submit(_train, name, variants[name], config) for name in chosen}
+        rows = [_row(variants[name], record.result()) for name, record in records.items()]
     table = "\n".join(
         [
             "| variant | parameters | steps | seen: Δx | Δv | never seen: Δx | Δv |",

@@ -8,7 +8,8 @@ NVE for `--nve-ps` a replica (nothing rescales; where a guard is on its firings 
 sampling at 300 K for `--nvt-ps` a replica. The splitting is that of `hybrid.network`, the shipped
 one where nothing is said; `--network NAME=CHECKPOINT` adds others. What was found goes to
 `<paths.run>/structure/<molecule>_k<K>.json` after every method; methods that are there are not run
-again. `structure_tables.py` makes tables and figures of these files.
+again, nor plain MD where the file of another stride has it. `structure_tables.py` makes tables and
+figures of these files.
 """
 
 import argparse
@@ -46,6 +47,8 @@ from kstep.testing.oracles import ExactJump
 TEMPERATURE = 300.0
 FRAME_PS = 0.1
 """Time between frames, at least."""
+PLAIN = {"MD 2 fs": "langevin_middle", "MD 4 fs, H 3 Da": "hmr_3"}
+"""Plain MD and the variants of the control runs that it is."""
 
 Starts = list[tuple[np.ndarray, np.ndarray]]
 Results = list[tuple[str, Run]]
@@ -75,6 +78,7 @@ def main() -> None:
     named = {name: Path(file) for name, file in (one.split("=", 1) for one in options.network)}
     networks = {"splitting": networks_for(config, [molecule])[molecule.name].checkpoint, **named}
     found = read_json(path) if path.exists() else _beginning(config, molecule, networks)
+    found["methods"] |= _plain_of_other_strides(path, molecule.name)
     setting = _setting(config, molecule, options)
     methods = _methods(setting, networks)
     chosen = [name for name in options.only or methods if name not in found["methods"]]
@@ -109,6 +113,14 @@ def _beginning(config: Config, molecule: Molecule, networks: dict[str, Path]) ->
         "seen": _seen(config, molecule, networks["splitting"]),
         "methods": {},
     }
+
+
+def _plain_of_other_strides(path: Path, name: str) -> dict[str, Any]:
+    plain = {}
+    for other in sorted(path.parent.glob(f"{name}_k*.json")):
+        methods = read_json(other)["methods"]
+        plain |= {method: methods[method] for method in PLAIN if method in methods}
+    return plain
 
 
 def _seen(config: Config, molecule: Molecule, checkpoint: Path) -> bool:
@@ -156,8 +168,7 @@ def _methods(setting: Setting, networks: dict[str, Path]) -> dict[str, Callable[
     """Methods by name, in the order of the table."""
     k = setting.config.train.k_steps
     methods: dict[str, Callable[[], Results]] = {
-        "MD 2 fs": lambda: _plain(setting, "langevin_middle"),
-        "MD 4 fs, H 3 Da": lambda: _plain(setting, "hmr_3"),
+        name: lambda control=control: _plain(setting, control) for name, control in PLAIN.items()
     }
     propagator = weights_file("propagator", k)
     if propagator.exists():

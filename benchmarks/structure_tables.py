@@ -102,8 +102,8 @@ def _nve(one: Measured) -> str:
     elements = [label for label in baseline["temperatures"] if label not in MODES]
     labels = [*elements, *MODES]
     lines = [
-        "NVE, " + _length(baseline) + ". Temperatures of elements and modes, K, and below "
-        "that of MD how far they are from it, %.",
+        f"NVE, {_length(baseline)}. Temperatures of elements and modes, K, and below MD how "
+        "far they are from it, %.",
         "",
         "| method | steps a call | drift, meV/atom/ps | refused | "
         + " | ".join(f"T {label}" for label in labels)
@@ -111,7 +111,8 @@ def _nve(one: Measured) -> str:
         "|---" * (4 + len(labels)) + "|",
     ]
     for name, run in runs.items():
-        cells = [name, _steps(run), _drift(run["drift"]), f"{1.0 - run['passed']:.2%}"]
+        cells = [_named(name, run, baseline), _steps(run), _drift(run["drift"])]
+        cells.append(f"{1.0 - run['passed']:.2%}")
         for label in labels:
             if name == BASELINE:
                 cells.append(f"{np.mean(run['temperatures'][label]):.0f}")
@@ -140,7 +141,7 @@ def _sampling(one: Measured) -> str:
             if ensemble not in method:
                 continue
             run = method[ensemble]
-            cells = [name, ensemble, _steps(run), f"{run['passed']:.1%}"]
+            cells = [_named(name, run, plain), ensemble, _steps(run), f"{run['passed']:.1%}"]
             cells += [f"{np.mean(run['temperatures'][label]):.0f}" for label in labels]
             cells += [_gain(run, plain, kind, "calls") for kind in OBSERVABLES]
             cells.append(_gain(run, plain, "median torsion", "seconds"))
@@ -152,6 +153,12 @@ def _ordered(one: Measured) -> list[tuple[str, Measured]]:
     others = [name for name in one["methods"] if name not in METHODS]
     names = [name for name in (*METHODS, *sorted(others)) if name in one["methods"]]
     return [(name, one["methods"][name]) for name in names]
+
+
+def _named(name: str, run: Measured, baseline: Measured) -> str:
+    """A method's name, with the length of its run where that is another than the baseline's."""
+    shorter = run["length_ps"] < 0.9 * baseline["length_ps"]
+    return f"{name} ({_length(run)})" if shorter else name
 
 
 def _length(run: Measured) -> str:

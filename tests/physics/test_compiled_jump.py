@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kstep.model.compiled import CompiledJump
+from kstep.model.compiled.exponential import exponentiate
 from kstep.model.compiled.rigid import (
     drift,
     make_rigid_scratch,
@@ -55,6 +56,23 @@ def test_forces_agree_far_from_rest_too(seed: int, far: float) -> None:
     found = compiled_jump(model, sample).force(x)
     expected = torch_force(model, sample, torch.from_numpy(x)[None])[0].numpy()
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-8 * np.abs(expected).max())
+
+
+@given(st.lists(st.floats(-690.0, 690.0), min_size=1, max_size=70))
+def test_exponentials_are_those_of_the_library(numbers: list[float]) -> None:
+    values = np.array(numbers)
+    expected = np.exp(values)
+    exponentiate(values, np.empty_like(values))
+    np.testing.assert_allclose(values, expected, rtol=1e-13)
+
+
+def test_exponentials_beyond_the_range_of_numbers() -> None:
+    values = np.array([-np.inf, -1e4, 0.0, 1e4, np.inf, np.nan])
+    exponentiate(values, np.empty_like(values))
+    assert (values[:2] < 1e-300).all()
+    assert values[2] == 1.0
+    assert (values[3:5] > 1e300).all()
+    assert np.isnan(values[5])
 
 
 @pytest.mark.parametrize("impulse", [0.0, 1.0])

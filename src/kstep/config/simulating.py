@@ -112,7 +112,7 @@ class BurstConfig(Section):
 class MotionConfig(Section):
     """NVE windows saved as densely as the integrator steps: what spectra are made of."""
 
-    windows: int = Field(24, ge=0, description="windows per molecule; 0: none")
+    windows: int = Field(96, ge=0, description="windows per molecule; 0: none")
     window_ps: Positive = Field(20.0, description="length of each, ps")
 
 
