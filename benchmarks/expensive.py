@@ -33,13 +33,13 @@ from kstep.adapt.exploring import explore
 from kstep.artifacts import read_json
 from kstep.config import Config, load_config
 from kstep.controls.hydrogens import repartition
-from kstep.hybrid import Jump
+from kstep.hybrid import Jump, make_dynamics
 from kstep.hybrid.ghmc import GhmcStep
 from kstep.hybrid.learned import load_learned_jump
 from kstep.hybrid.macrostep import MacroStep
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
 from kstep.md.dynamics import TrueDynamics
-from kstep.md.integrators import CONSTRAINT_TOLERANCE, recording_velocity_verlet
+from kstep.md.integrators import CONSTRAINT_TOLERANCE
 from kstep.md.platforms import make_context
 from kstep.md.systems import load_system
 from kstep.mechanics import maxwell_boltzmann
@@ -139,8 +139,7 @@ def _hybrids(config: Config, molecule: Molecule) -> Iterator[Runner]:
             system = load_system(
                 molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent
             )
-            context = make_context(system, recording_velocity_verlet(md.dt_ps), "Reference")
-            dynamics = TrueDynamics(context, md.dt_ps, molecule.name)
+            dynamics = make_dynamics(system, md.dt_ps, "Reference", molecule.name)
             jump = load_learned_jump(checkpoint, molecule, k_steps, md.dt_ps, "closing_kick")
             rng = np.random.default_rng(md.seed)
             step = _step(ensemble, jump, dynamics, config, rng)

@@ -21,12 +21,9 @@ import torch
 from kstep.config import Config, load_config
 from kstep.dataset.bursts import read_states, survey
 from kstep.dataset.windows import cut_windows
-from kstep.hybrid import Network, load_learned_jump
+from kstep.hybrid import Network, load_learned_jump, make_dynamics
 from kstep.hybrid.guard import energy_is_kept
 from kstep.hybrid.macrostep import MacroStep
-from kstep.md.dynamics import TrueDynamics
-from kstep.md.integrators import recording_velocity_verlet
-from kstep.md.platforms import make_context
 from kstep.md.systems import load_system
 from kstep.mechanics import kinetic_energy
 from kstep.model import load_jump
@@ -103,8 +100,7 @@ def measure(config: Config, molecule: Molecule, network: Network) -> Row:
     x, v = (np.asarray(a[starts, 0], dtype=np.float64) for a in (states.x, states.v))
     md = config.md
     system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
-    context = make_context(system, recording_velocity_verlet(md.dt_ps), "Reference")
-    dynamics = TrueDynamics(context, md.dt_ps, molecule.name)
+    dynamics = make_dynamics(system, md.dt_ps, "Reference", molecule.name)
     jump = load_learned_jump(
         network.checkpoint,
         molecule,

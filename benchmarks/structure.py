@@ -27,13 +27,11 @@ from kstep.artifacts import hash_file, read_json, write_json
 from kstep.config import Config, HybridConfig, load_config
 from kstep.controls.variants import variant
 from kstep.dataset.splits import load_split
-from kstep.hybrid import Jump, load_learned_jump
+from kstep.hybrid import Jump, load_learned_jump, make_dynamics
 from kstep.hybrid.ghmc import GhmcStep
 from kstep.hybrid.macrostep import MacroStep
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
 from kstep.md.dynamics import TrueDynamics
-from kstep.md.integrators import recording_velocity_verlet
-from kstep.md.platforms import make_context
 from kstep.md.sampling import Sampler
 from kstep.md.systems import load_system
 from kstep.mechanics import kinetic_energy
@@ -285,8 +283,7 @@ def _dynamics(setting: Setting) -> TrueDynamics:
     system = load_system(
         setting.molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent
     )
-    context = make_context(system, recording_velocity_verlet(md.dt_ps), "Reference")
-    return TrueDynamics(context, md.dt_ps, setting.molecule.name)
+    return make_dynamics(system, md.dt_ps, "Reference", setting.molecule.name)
 
 
 def _masses(system: object) -> np.ndarray:

@@ -24,10 +24,9 @@ from kstep.adapt.trial import try_jumps
 from kstep.artifacts import Record, hash_config, hash_file, read_finished, write_npz
 from kstep.config import Config
 from kstep.errors import SimulationError
+from kstep.hybrid.dynamics import make_dynamics
 from kstep.hybrid.state import Replicas
-from kstep.md.dynamics import TrueDynamics
-from kstep.md.integrators import recording_velocity_verlet
-from kstep.md.platforms import make_context, resolve_platform
+from kstep.md.platforms import resolve_platform
 from kstep.md.systems import load_system
 from kstep.mechanics import remove_centre_of_mass
 from kstep.model import SplittingJump, load_jump, save_jump
@@ -112,8 +111,7 @@ class Adaptation:
         system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
         self.system = system
         platform, _ = resolve_platform(config.hybrid.platform, system, molecule.positions, md.dt_ps)
-        context = make_context(system, recording_velocity_verlet(md.dt_ps), platform)
-        self.dynamics = TrueDynamics(context, md.dt_ps, molecule.name)
+        self.dynamics = make_dynamics(system, md.dt_ps, platform, molecule.name)
         self.tensors = OneMolecule.of(molecule.numbers, molecule.masses, molecule.terms)
         self.config, self.molecule = config, molecule
         self.identity, self.folder = identity, folder

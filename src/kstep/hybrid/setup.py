@@ -11,14 +11,14 @@ from kstep.artifacts import Record, hash_config, hash_file
 from kstep.config import Config, HybridConfig, MotionConfig
 from kstep.hybrid.blocks import BLOCK_SCHEMA
 from kstep.hybrid.correctors import CORRECTORS
+from kstep.hybrid.dynamics import make_dynamics
 from kstep.hybrid.ghmc import GhmcStep
 from kstep.hybrid.learned import Network, load_learned_jump
 from kstep.hybrid.macrostep import MacroStep
 from kstep.hybrid.state import Jump
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
 from kstep.md.dynamics import TrueDynamics
-from kstep.md.integrators import recording_velocity_verlet
-from kstep.md.platforms import make_context, resolve_platform
+from kstep.md.platforms import resolve_platform
 from kstep.md.sampling import Sampler
 from kstep.md.stage import sampling_settings
 from kstep.md.systems import load_system
@@ -85,7 +85,6 @@ def prepare(config: Config, molecule: Molecule, network: Network, report: Report
     platform, timing = resolve_platform(
         config.hybrid.platform, system, molecule.positions, md.dt_ps
     )
-    context = make_context(system, recording_velocity_verlet(md.dt_ps), platform)
     corrector = CORRECTORS[config.hybrid.corrector]
     jump = load_learned_jump(
         network.checkpoint,
@@ -128,7 +127,7 @@ def prepare(config: Config, molecule: Molecule, network: Network, report: Report
     return HybridRun(
         config=config,
         molecule=molecule,
-        dynamics=TrueDynamics(context, md.dt_ps, molecule.name),
+        dynamics=make_dynamics(system, md.dt_ps, platform, molecule.name),
         sampler=Sampler(system, platform, md, molecule.name, lambda _: None),
         jump=jump,
         seconds_per_ps=timing.fastest_step / md.dt_ps,

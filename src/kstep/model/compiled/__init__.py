@@ -11,5 +11,6 @@ float64.
 """
 
 from kstep.model.compiled.jump import CompiledJump, Composition
+from kstep.model.compiled.rigid import RigidProjection
 
-__all__ = ["CompiledJump", "Composition"]
+__all__ = ["CompiledJump", "Composition", "RigidProjection"]

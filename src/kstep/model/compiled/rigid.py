@@ -92,6 +92,25 @@ def make_rigid_scratch(tables: RigidTables) -> RigidScratch:
     )
 
 
+class RigidProjection:
+    """(x, v) → v without its components along rigid bonds at x, of one molecule.
+
+    Args:
+        atoms: ends of the bonds.
+        masses: Da.
+    """
+
+    def __init__(self, atoms: Int[np.ndarray, "C 2"], masses: Float[np.ndarray, " N"]) -> None:
+        self._tables = rigid_tables(atoms, np.zeros(len(atoms)), masses)
+        self._scratch = make_rigid_scratch(self._tables)
+
+    def __call__(self, x: Atoms, v: Atoms) -> Atoms:
+        """Nm and nm/ps."""
+        at, projected = (np.array(array, dtype=np.float64, order="C") for array in (x, v))
+        project_at(at, projected, self._tables, self._scratch)
+        return projected
+
+
 def _groups(atoms: Int[np.ndarray, "C 2"]) -> list[list[int]]:
     """Bonds by connection: those that share atoms, directly or through others, are together."""
     groups: list[tuple[set[int], list[int]]] = []
@@ -219,3 +238,11 @@ def project(v: Atoms, tables: RigidTables, scratch: RigidScratch) -> None:
                 push = impulse * scratch.bonds[first + bond, axis]
                 v[i, axis] -= tables.mobility[i] * push
                 v[j, axis] += tables.mobility[j] * push
+
+
+@compiled
+@no_type_check
+def project_at(x: Atoms, v: Atoms, tables: RigidTables, scratch: RigidScratch) -> None:
+    """Take from v, in place, what would change a rigid bond at x."""
+    measure(x, tables, scratch)
+    project(v, tables, scratch)

@@ -1,0 +1,24 @@
+"""True dynamics for macro-steps, with the constraints of velocities as machine code."""
+
+import numpy as np
+import openmm
+
+from kstep.md.dynamics import TrueDynamics
+from kstep.md.integrators import recording_velocity_verlet
+from kstep.md.platforms import make_context
+from kstep.model.compiled import RigidProjection
+
+
+def make_dynamics(system: openmm.System, dt_ps: float, platform: str, name: str) -> TrueDynamics:
+    """The true forces, constraints and base steps of a System on a platform.
+
+    Every macro-step projects velocities twice, which through OpenMM takes longer than a cheap
+    force.
+    """
+    context = make_context(system, recording_velocity_verlet(dt_ps), platform)
+    dynamics = TrueDynamics(context, dt_ps, name)
+    if dynamics.n_constraints:
+        numbers = range(dynamics.n_constraints)
+        bonds = [system.getConstraintParameters(number)[:2] for number in numbers]
+        dynamics.project = RigidProjection(np.array(bonds, dtype=np.int64), dynamics.masses)
+    return dynamics
