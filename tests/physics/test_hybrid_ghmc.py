@@ -166,6 +166,20 @@ def test_transitions_are_as_frequent_as_their_reverse(mistaken):
     assert from_balance(places, velocities) < 1.0
 
 
+@pytest.mark.parametrize(("name", "moved"), [("potential", 0.55), ("bound", 0.42)])
+def test_with_further_chances_more_jumps_end_well_and_all_is_as_right(name, moved):
+    """What goes out of bounds gets none, so that these must be the same from either end."""
+    make, guard = MISTAKES[name]
+    config = hybrid_config(**guard).model_copy(update={"extra_chances": 2})
+    places, velocities, step = chain(make(), 800, config)
+    accounts = step.accounts
+    assert accounts.acceptances > moved * accounts.macro_steps
+    assert accounts.macro_steps < accounts.proposals < 3 * accounts.macro_steps
+    assert accounts.calls.sum() <= accounts.proposals + REPLICAS
+    assert from_boltzmann(places) < 1.0
+    assert from_balance(places, velocities) < 1.0
+
+
 def test_without_the_metropolis_test_the_wrong_jump_is_seen():
     places, _, step = chain(MISTAKES["potential"][0](), 400, kind=Lenient)
     assert step.accounts.acceptance > 0.99

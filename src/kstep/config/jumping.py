@@ -80,6 +80,12 @@ class HybridConfig(Section):
         description="how the run samples: nvt: thermostat; ghmc: every jump accepted or refused by "
         "its true energy, exact for any weights (splitting only)",
     )
+    extra_chances: int = Field(
+        0,
+        ge=0,
+        description="ghmc: how many jumps farther a refused one is followed, and tested again, "
+        "before the velocities are turned round (a true-force call each)",
+    )
     temperature_K: Temperatures = Field(
         [300.0, 350.0],
         description="temperature, K, or a list: as md.temperature_K, or the first of it",

@@ -1,8 +1,9 @@
 """Generalised hybrid Monte Carlo: every jump is a proposal, tried by its true energy."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from kstep.config import HybridConfig
 from kstep.errors import ArtifactError
@@ -24,13 +25,18 @@ class GhmcStep(MacroStep):
     |---|---|
     | refresh (`thermostat`) | v ← e^{−γτ} v + √(1 − e^{−2γτ}) · (canonical velocities) |
     | proposal | (x', v') = the splitting's map of (x, v) |
-    | test | (x', v') with probability min(1, e^{−(H' − H)/k_B T}), |
+    | test | (x', v') if u < e^{−(H' − H)/k_B T}, u uniform in [0, 1) |
+    | chance | else jump on from (x', v') and test again, with the same u and H, if any is left |
     | flip | else (x, −v) |
 
     Horowitz, Phys. Lett. B 268, 247 (1991); Ottobre, Pillai, Pinski & Stuart, Bernoulli 22, 60
-    (2016). A refusal spends no force call but the proposal's. There is no fallback to true
-    dynamics, which would choose its successor by another rule than the reverse of the step does:
-    what is not finite or goes too far is refused.
+    (2016). Further chances (`hybrid.extra_chances`): Campos & Sanz-Serna, J. Comput. Phys. 281, 365
+    (2015). With m the smaller Boltzmann factor of the two ends, a path is taken with what m exceeds
+    the largest factor between them by, which is the same from either end.
+
+    A refusal spends no force call but the proposal's. There is no fallback to true dynamics, which
+    would choose its successor by another rule than the reverse of the step does: what is not finite
+    or goes too far is refused, and given no further chance.
     """
 
     def __init__(
@@ -61,22 +67,46 @@ class GhmcStep(MacroStep):
         self._rng = rng
 
     def __call__(self, state: PhaseState) -> PhaseState:
-        """Propose a jump to every replica, and accept or refuse it."""
-        attempt = self.attempt(state)
-        end = attempt.state
-        # The way back must be as sane as the way there, or the one would lack the other.
-        flight = end.x - self._jump_duration * end.v
-        proper = attempt.accepted & landing_is_sane(self._guard, flight, state.x, -state.v)
-        chance = np.exp(-np.clip(attempt.error / self._thermal, 0.0, None))
-        accepted = proper & (self._rng.random(state.n_replicas) < chance)
+        """Propose jumps to every replica, until one is accepted or its chances are spent."""
+        luck = np.maximum(self._rng.random(state.n_replicas), np.finfo(np.float64).tiny)
+        bar = -self._thermal * np.log(luck)
+        before = state.etot(self._masses)
         self.accounts.macro_steps += state.n_replicas
-        self.accounts.proposals += state.n_replicas
-        self.accounts.acceptances += int(accepted.sum())
-        atoms = accepted[:, None, None]
-        return replace(
-            state,
-            x=np.where(atoms, end.x, state.x),
-            v=np.where(atoms, end.v, -state.v),
-            forces=np.where(atoms, end.forces, state.forces),
-            epot=np.where(accepted, end.epot, state.epot),
-        )
+        result = replace(state, v=-state.v)
+        trying, at = np.arange(state.n_replicas), state
+        for _ in range(1 + self._config.extra_chances):
+            end, proper = self._propose(at, trying)
+            accepted = proper & (end.etot(self._masses) - before[trying] < bar[trying])
+            self.accounts.proposals += len(trying)
+            self.accounts.acceptances += int(accepted.sum())
+            result = _put(result, trying[accepted], _take(end, accepted))
+            again = proper & ~accepted
+            if not again.any():
+                break
+            trying, at = trying[again], _take(end, again)
+        return replace(result, debt=state.debt)
+
+    def _propose(
+        self, state: PhaseState, replicas: Int[np.ndarray, " R"]
+    ) -> tuple[PhaseState, Bool[np.ndarray, " R"]]:
+        """Where the jumps of some replicas lead, and whether they are sane, there and back.
+
+        The way back must be as sane as the way there, or the one would lack the other.
+        """
+        attempt = self.attempt(state, replicas.tolist())
+        end = attempt.state
+        flight = end.x - self._jump_duration * end.v
+        return end, attempt.accepted & landing_is_sane(self._guard, flight, state.x, -state.v)
+
+
+def _take(state: PhaseState, chosen: Bool[np.ndarray, " R"]) -> PhaseState:
+    """The states of some replicas."""
+    return PhaseState(*(getattr(state, part.name)[chosen] for part in fields(state)))
+
+
+def _put(state: PhaseState, replicas: Int[np.ndarray, " r"], those: PhaseState) -> PhaseState:
+    """The state with some replicas in another."""
+    parts = {part.name: getattr(state, part.name).copy() for part in fields(state)}
+    for name, values in parts.items():
+        values[replicas] = getattr(those, name)
+    return PhaseState(**parts)

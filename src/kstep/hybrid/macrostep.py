@@ -1,7 +1,7 @@
 """One macro-step: jump → conservation → constraints → corrector → guard."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -30,7 +30,7 @@ class Accounts:
         macro_steps: of all replicas together.
         rejected_jumps: macro-steps that the guard gave to true MD.
         fallback_calls: true-force calls of those.
-        proposals: macro-steps that were put to a Metropolis test.
+        proposals: jumps that were put to a Metropolis test.
         acceptances: those that passed.
         calls: true-force calls of every replica [R].
         potential: what a Python potential counted (`kstep.potentials.COUNTS`).
@@ -132,9 +132,13 @@ class MacroStep:
             states.append(TrueState(positions, velocities, forces, epot))
         return _stack(states, np.zeros(len(states)))
 
-    def attempt(self, state: PhaseState) -> Attempt:
-        """The bare map (jump, conservation, constraints, corrector) and the guard's opinion."""
+    def attempt(self, state: PhaseState, replicas: Sequence[int] | None = None) -> Attempt:
+        """The bare map (jump, conservation, constraints, corrector) and the guard's opinion.
+
+        `replicas` are those whose state it is, for the accounts; all where nothing is said.
+        """
         config, accounts = self._config, self.accounts
+        charged = range(state.n_replicas) if replicas is None else replicas
         with accounts.timing("jump"):
             x, v = self._jump(state.x, state.v, state.forces)
         with accounts.timing("conservation"):
@@ -146,10 +150,8 @@ class MacroStep:
             x, v = self._conservation.of_landing(state, x, v)
         with accounts.timing("corrector"):
             rows = [
-                self._correct(replica, x[replica], v[replica])
-                if sane[replica]
-                else _row(state, replica)
-                for replica in range(state.n_replicas)
+                self._correct(replica, x[row], v[row]) if sane[row] else _row(state, row)
+                for row, replica in enumerate(charged)
             ]
             corrected = _stack(rows, state.debt)
         with accounts.timing("conservation"):
