@@ -31,7 +31,7 @@ class Run:
         frame_ps: time between frames, ps.
         calls: true-force calls of all replicas.
         seconds: without setting up.
-        passed: share of proposals accepted, or of jumps that the guard let pass.
+        passed: share of macro-steps that ended where a jump led, of all.
         masses: Da [N].
     """
 

@@ -177,10 +177,14 @@ def _methods(setting: Setting, networks: dict[str, Path]) -> dict[str, Callable[
         methods[name] = lambda checkpoint=checkpoint: _hybrid(
             setting, checkpoint, closing, ("NVE", "NVT", "GHMC")
         )
-    halved = closing.model_copy(update={"drifts_per_step": 2})
-    methods["splitting, half drifts"] = lambda: _hybrid(
-        setting, networks["splitting"], halved, ("GHMC",)
-    )
+    for name, own in (
+        ("splitting, 3 further chances", {"extra_chances": 3}),
+        ("splitting, half drifts", {"drifts_per_step": 2}),
+    ):
+        config = closing.model_copy(update=own)
+        methods[name] = lambda config=config: _hybrid(
+            setting, networks["splitting"], config, ("GHMC",)
+        )
     methods["leapfrog"] = lambda: _leapfrog(setting, closing)
     return methods
 
@@ -272,7 +276,7 @@ def _propagate(setting: Setting, jump: Jump, hybrid: HybridConfig, ensemble: str
     seconds = time.perf_counter() - began
     accounts = step.accounts
     passed = 1.0 - accounts.rejected_jumps / accounts.macro_steps
-    share = accounts.acceptances / accounts.proposals if accounts.proposals else passed
+    share = accounts.acceptances / accounts.macro_steps if accounts.proposals else passed
     pos, vel, etot = (np.array(part) for part in zip(*frames, strict=True))
     calls = int(accounts.calls.sum())
     return Run(pos, vel, etot, every * step.duration, calls, seconds, share, dynamics.masses)
