@@ -9,6 +9,7 @@ from the same starts, replica by replica; effective samples with the jackknife's
 """
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +117,8 @@ def _nve(one: Measured) -> str:
     elements = [label for label in baseline["temperatures"] if label not in MODES]
     labels = [*elements, *MODES]
     lines = [
-        f"NVE, {_length(baseline)}. Temperatures of elements and modes, K, and below MD how "
-        "far they are from it, %.",
+        f"NVE, {_length(baseline)}. Temperatures of elements and modes: those of MD in K, below "
+        "them deviations from these, %.",
         "",
         "| method | steps a call | drift, meV/atom/ps | refused | "
         + " | ".join(f"T {label}" for label in labels)
@@ -255,7 +256,7 @@ def _plot_energies(found: list[Measured], path: Path) -> None:
         axis.axhline(0.0, color="black", lw=0.5)
     figure.supylabel("total energy since the start, meV per atom", fontsize=9)
     figure.supxlabel("ps", fontsize=9)
-    _legend(figure, axes.flat[0])
+    _legend(figure, axes.flat)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
 
@@ -292,14 +293,22 @@ def _plot_samples(found: list[Measured], path: Path) -> None:
         axis.set_xticks(np.arange(len(found)), [""] * len(found))
     labels = [f"{one['molecule']}\nk = {one['k_steps']}" for one in found]
     axes[-1].set_xticks(np.arange(len(found)), labels, fontsize=7, rotation=20)
-    _legend(figure, axes[0])
+    _legend(figure, axes[:1])
     figure.savefig(path, dpi=150)
 
 
-def _legend(figure: Figure, axis: Axes) -> None:
-    handles, labels = axis.get_legend_handles_labels()
+def _legend(figure: Figure, axes: Iterable[Axes]) -> None:
+    """One for all panels, above them."""
+    shown = {}
+    for axis in axes:
+        shown |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
     figure.legend(
-        handles, labels, loc="outside upper center", frameon=False, fontsize=8, ncols=len(labels)
+        list(shown.values()),
+        list(shown),
+        loc="outside upper center",
+        frameon=False,
+        fontsize=8,
+        ncols=len(shown),
     )
 
 
