@@ -28,12 +28,13 @@ from kstep.config import Config, HybridConfig, load_config
 from kstep.controls.variants import variant
 from kstep.dataset.splits import load_split
 from kstep.hybrid import Jump, load_learned_jump, make_dynamics
+from kstep.hybrid.correctors import CORRECTORS
 from kstep.hybrid.ghmc import GhmcStep
 from kstep.hybrid.macrostep import MacroStep
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
 from kstep.md.dynamics import TrueDynamics
 from kstep.md.sampling import Sampler
-from kstep.md.systems import load_system
+from kstep.md.systems import load_system, particle_masses
 from kstep.mechanics import kinetic_energy
 from kstep.model import load_jump
 from kstep.molecule import Molecule, prepared_molecules
@@ -190,14 +191,13 @@ def _methods(setting: Setting, networks: dict[str, Path]) -> dict[str, Callable[
 
 
 def _learned(setting: Setting, checkpoint: Path, hybrid: HybridConfig) -> Jump:
-    landing = {"closing_kick": "closing_kick", "drift_kick_drift": "half_step"}[hybrid.corrector]
     config = setting.config
     return load_learned_jump(
         checkpoint,
         setting.molecule,
         config.train.k_steps,
         config.md.dt_ps,
-        landing,
+        CORRECTORS[hybrid.corrector].landing,
         hybrid.drifts_per_step,
         hybrid.impulse,
     )
@@ -209,7 +209,7 @@ def _plain(setting: Setting, name: str) -> Results:
     system = control.system(setting.molecule, setting.config.md)
     md = setting.config.md.model_copy(update={"dt_fs": 1e3 * control.dt_ps})
     sampler = Sampler(system, "Reference", md, setting.molecule.name, lambda _: None)
-    masses = _masses(system)
+    masses = particle_masses(system)
     interval = round(FRAME_PS / md.dt_ps)
     results = []
     for ensemble in ("NVE", "NVT"):
@@ -288,11 +288,6 @@ def _dynamics(setting: Setting) -> TrueDynamics:
         setting.molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent
     )
     return make_dynamics(system, md.dt_ps, "Reference", setting.molecule.name)
-
-
-def _masses(system: object) -> np.ndarray:
-    count = system.getNumParticles()  # type: ignore[attr-defined]
-    return np.array([system.getParticleMass(i)._value for i in range(count)])  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

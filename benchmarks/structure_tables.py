@@ -18,6 +18,7 @@ import numpy as np
 from document import put_section
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from sampled import MODES
 
 from kstep.artifacts import read_json
 
@@ -32,7 +33,6 @@ METHODS = (
     "splitting, half drifts",
 )
 """In the order of the tables; others follow."""
-MODES = ("stretch", "bend", "torsion")
 DT_PS = 0.002
 COLUMNS = 4
 """Panels beside each other."""
@@ -263,20 +263,20 @@ def _plot_energies(found: list[Measured], path: Path) -> None:
 
 def _plot_samples(found: list[Measured], path: Path) -> None:
     """Effective samples per true call against MD at 2 fs, of what samples by jumps or others."""
-    shown = {
-        "MD 4 fs, H 3 Da": "NVT",
-        "leapfrog": "GHMC",
-        "splitting": "NVT",
-        "splitting ": "GHMC",
-        "splitting, half drifts": "GHMC",
-    }
+    shown = (
+        ("MD 4 fs, H 3 Da", "NVT"),
+        ("leapfrog", "GHMC"),
+        ("splitting", "NVT"),
+        ("splitting", "GHMC"),
+        ("splitting, half drifts", "GHMC"),
+    )
     kinds = ("median torsion", "end to end")
     figure, axes = plt.subplots(len(kinds), 1, figsize=(9.0, 5.6), layout="constrained")
     for axis, kind in zip(axes, kinds, strict=True):
-        for place, (name, ensemble) in enumerate(shown.items()):
+        for place, (name, ensemble) in enumerate(shown):
             factors = [
                 _factor(
-                    one["methods"][name.strip()][ensemble],
+                    one["methods"][name][ensemble],
                     one["methods"][BASELINE]["NVT"],
                     kind,
                     "calls",
@@ -286,7 +286,7 @@ def _plot_samples(found: list[Measured], path: Path) -> None:
             at = np.arange(len(found)) + 0.16 * place - 0.32
             heights = np.array([factor or np.nan for factor, _ in factors])
             errors = heights * np.array([error or 0.0 for _, error in factors])
-            label = f"{name.strip()}, {ensemble}"
+            label = f"{name}, {ensemble}"
             axis.bar(at, heights, 0.16, yerr=errors, capsize=2, label=label)
         axis.axhline(1.0, color="black", lw=0.8)
         axis.set(yscale="log", ylim=LIMITS, ylabel=f"{kind}:\nsamples per true call")

@@ -9,6 +9,7 @@ from kstep.controls.variants import Variant
 from kstep.errors import SimulationError
 from kstep.md.integrators import CONSTRAINT_TOLERANCE
 from kstep.md.platforms import make_context
+from kstep.md.systems import particle_masses
 from kstep.mechanics import maxwell_boltzmann
 from kstep.molecule import Molecule
 from kstep.parallel import Report
@@ -37,9 +38,7 @@ class Runner:
         self._plan = plan
         self._platform = platform
         self.system = system
-        self.masses: Float[np.ndarray, " N"] = np.array(
-            [system.getParticleMass(index)._value for index in range(molecule.n_atoms)]
-        )
+        self.masses: Float[np.ndarray, " N"] = particle_masses(system)
 
     def replica(self, index: int, report: Report) -> tuple[Stretch, list[Stretch]]:
         """The frames of one replica, and those of its NVE windows.

@@ -9,7 +9,7 @@ from kstep.config import HybridConfig
 from kstep.errors import ArtifactError
 from kstep.hybrid.correctors import CORRECTORS
 from kstep.hybrid.guard import landing_is_sane
-from kstep.hybrid.macrostep import MacroStep
+from kstep.hybrid.macrostep import Attempt, MacroStep
 from kstep.hybrid.state import Jump, PhaseState
 from kstep.md.dynamics import TrueDynamics
 from kstep.units import BOLTZMANN
@@ -70,33 +70,32 @@ class GhmcStep(MacroStep):
         """Propose jumps to every replica, until one is accepted or its chances are spent."""
         luck = np.maximum(self._rng.random(state.n_replicas), np.finfo(np.float64).tiny)
         bar = -self._thermal * np.log(luck)
-        before = state.etot(self._masses)
         self.accounts.macro_steps += state.n_replicas
         result = replace(state, v=-state.v)
-        trying, at = np.arange(state.n_replicas), state
+        trying, at, climbed = np.arange(state.n_replicas), state, np.zeros(state.n_replicas)
         for _ in range(1 + self._config.extra_chances):
-            end, proper = self._propose(at, trying)
-            accepted = proper & (end.etot(self._masses) - before[trying] < bar[trying])
+            attempt = self.attempt(at, trying.tolist())
+            end, proper = attempt.state, self._is_proper(at, attempt)
+            climbed = climbed + attempt.error
+            accepted = proper & (climbed < bar[trying])
             self.accounts.proposals += len(trying)
             self.accounts.acceptances += int(accepted.sum())
             result = _put(result, trying[accepted], _take(end, accepted))
             again = proper & ~accepted
             if not again.any():
                 break
-            trying, at = trying[again], _take(end, again)
-        return replace(result, debt=state.debt)
+            trying, at, climbed = trying[again], _take(end, again), climbed[again]
+        return result
 
-    def _propose(
-        self, state: PhaseState, replicas: Int[np.ndarray, " R"]
-    ) -> tuple[PhaseState, Bool[np.ndarray, " R"]]:
-        """Where the jumps of some replicas lead, and whether they are sane, there and back.
+    def _is_proper(self, state: PhaseState, attempt: Attempt) -> Bool[np.ndarray, " R"]:
+        """Whether jumps are sane, there and back.
 
         The way back must be as sane as the way there, or the one would lack the other.
         """
-        attempt = self.attempt(state, replicas.tolist())
         end = attempt.state
         flight = end.x - self._jump_duration * end.v
-        return end, attempt.accepted & landing_is_sane(self._guard, flight, state.x, -state.v)
+        back = landing_is_sane(self._guard, flight, state.x, -state.v)
+        return np.asarray(attempt.accepted & back)
 
 
 def _take(state: PhaseState, chosen: Bool[np.ndarray, " R"]) -> PhaseState:

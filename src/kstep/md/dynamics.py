@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import openmm
 from jaxtyping import Float
-from openmm import unit
 
 from kstep.errors import SimulationError
 from kstep.md.integrators import CONSTRAINT_TOLERANCE
+from kstep.md.systems import particle_masses
 from kstep.potentials import stopped
 
 Atoms = Float[np.ndarray, "N 3"]
@@ -64,12 +64,7 @@ class TrueDynamics:
         self.dt_ps = dt_ps
         system = context.getSystem()
         self.n_constraints: int = system.getNumConstraints()
-        self.masses: Float[np.ndarray, " N"] = np.array(
-            [
-                system.getParticleMass(index).value_in_unit(unit.dalton)
-                for index in range(system.getNumParticles())
-            ]
-        )
+        self.masses: Float[np.ndarray, " N"] = particle_masses(system)
 
     def evaluate(self, x: Atoms) -> tuple[Atoms, float]:
         """Forces (kJ/mol/nm) and potential energy (kJ/mol) at x: one call."""

@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 import openmm
+from jaxtyping import Float
 
 from kstep.errors import ArtifactError
 from kstep.molecule import Molecule
@@ -93,3 +94,9 @@ def _apply_cutoff(system: openmm.System, cutoff: float) -> None:
         elif isinstance(force, openmm.GBSAOBCForce):
             force.setNonbondedMethod(openmm.GBSAOBCForce.CutoffNonPeriodic)
             force.setCutoffDistance(cutoff)
+
+
+def particle_masses(system: openmm.System) -> Float[np.ndarray, " N"]:
+    """Masses of a System's particles, Da."""
+    numbers = range(system.getNumParticles())
+    return np.array([system.getParticleMass(number)._value for number in numbers])

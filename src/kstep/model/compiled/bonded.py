@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kstep.model.bonded import BEND, NORMAL_ARM_NM, SOFT, STRETCH_NM
-from kstep.model.compiled.geometry import GeometryScratch, cross
+from kstep.model.compiled.geometry import GeometryScratch, cross, dot
 from kstep.model.compiled.machine import compiled
 from kstep.model.compiled.tables import BondedTables
 
@@ -145,9 +145,9 @@ def _stretch_arms(rows, arms):
     """Lengths and stretches of both arms of every angle."""
     for side in range(2):
         arm = rows.one if side == 0 else rows.two
+        dot(arm, arm, arms[side])
         for a in range(arms.shape[1]):
-            square = arm[0, a] * arm[0, a] + arm[1, a] * arm[1, a] + arm[2, a] * arm[2, a]
-            arms[side, a] = np.sqrt(square + SOFT)
+            arms[side, a] = np.sqrt(arms[side, a] + SOFT)
         for a in range(arms.shape[1]):
             arms[2 + side, a] = (arms[side, a] - NORMAL_ARM_NM) * (1.0 / STRETCH_NM)
 

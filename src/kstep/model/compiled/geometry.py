@@ -94,7 +94,7 @@ def measure_terms(
 @no_type_check
 def _measure_bonds(x, tables, rows):
     _link(x, tables.bonds, 1, 0, rows.link)
-    _dot(rows.link, rows.link, rows.length)
+    dot(rows.link, rows.link, rows.length)
     length, stretch = rows.length, rows.stretch
     for b in range(len(length)):
         length[b] = math.sqrt(length[b] + SOFT)
@@ -108,8 +108,8 @@ def _measure_angles(x, tables, rows):
     _link(x, tables.angles, 1, 0, rows.one)
     _link(x, tables.angles, 1, 2, rows.two)
     cross(rows.one, rows.two, rows.normal)
-    _dot(rows.normal, rows.normal, rows.area)
-    _dot(rows.one, rows.two, rows.along)
+    dot(rows.normal, rows.normal, rows.area)
+    dot(rows.one, rows.two, rows.along)
     area, along, bend = rows.area, rows.along, rows.bend
     for a in range(len(area)):
         area[a] = math.sqrt(area[a] + STRAIGHT)
@@ -125,11 +125,11 @@ def _measure_torsions(x, tables, rows):
     _link(x, tables.torsions, 2, 3, rows.three)
     cross(rows.one, rows.two, rows.first)
     cross(rows.two, rows.three, rows.second)
-    _dot(rows.first, rows.first, rows.first_square)
-    _dot(rows.second, rows.second, rows.second_square)
-    _dot(rows.two, rows.two, rows.middle)
-    _dot(rows.one, rows.second, rows.aside)
-    _dot(rows.first, rows.second, rows.cosine)
+    dot(rows.first, rows.first, rows.first_square)
+    dot(rows.second, rows.second, rows.second_square)
+    dot(rows.two, rows.two, rows.middle)
+    dot(rows.one, rows.second, rows.aside)
+    dot(rows.first, rows.second, rows.cosine)
     areas, middle, cosine, sine = rows.areas, rows.middle, rows.cosine, rows.sine
     for t in range(len(areas)):
         areas[t] = math.sqrt(rows.first_square[t] * rows.second_square[t] + STRAIGHT)
@@ -162,7 +162,7 @@ def cross(a, b, out):
 
 @compiled
 @no_type_check
-def _dot(a, b, out):
+def dot(a, b, out):
     """Scalar products of rows [3, n]."""
     for term in range(len(out)):
         out[term] = a[0, term] * b[0, term] + a[1, term] * b[1, term] + a[2, term] * b[2, term]
