@@ -293,7 +293,8 @@ def _map() -> MapMetrics:
 
 def _cost() -> CostMetrics:
     return CostMetrics(
-        nominal_saving=8.0, counted_saving=4.0, training_calls=1_800_000,
+        nominal_saving=8.0, counted_saving=4.0, starting_calls=160_000,
+        saving_with_starts=3.8, training_calls=1_800_000,
         saving_with_training=2.1, shown_saving=4.0, break_even_ns=4.8, wall_ratio=0.125,
         s_per_ps=Pair(baseline=0.02, candidate=0.16),
         parts={"network": 9.0, "forces": 2.0, "corrector": 1.0, "guard": 0.5, "thermostat": 0.2,

@@ -226,6 +226,14 @@ def test_training_is_counted_when_asked_for(sides):
     assert steps == pytest.approx(1000 + steps / 7.5)
 
 
+def test_starting_states_cost_both_sides_the_same(sides):
+    timing = Timing.model_validate(TIMING)
+    assert cost(CONFIG, *sides, timing).saving_with_starts is None
+    found = cost(CONFIG, sides[0], with_record(sides[1], starting_calls=3000), timing)
+    assert found.starting_calls == 3000
+    assert found.saving_with_starts == pytest.approx((7.5 * 12000 + 3000) / 15000)
+
+
 def test_a_hybrid_that_saves_no_calls_never_breaks_even(sides):
     idle = with_record(sides[1], force_calls=90000, counted_saving=1.0)
     found = cost(CONFIG, sides[0], idle, Timing.model_validate(TIMING))

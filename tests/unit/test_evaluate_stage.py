@@ -26,7 +26,7 @@ def scored(tmp_path):
 def test_metrics_survive_a_round_trip(scored):
     _, _, path = scored
     content = json.loads(path.read_text())
-    assert (content["schema"], content["schema_version"]) == ("kstep.metrics", 2)
+    assert (content["schema"], content["schema_version"]) == ("kstep.metrics", 3)
     metrics = evaluate.load_metrics(path)
     assert metrics.model_dump(mode="json", by_alias=True) == content
     assert metrics.acceptance_version == evaluate.ACCEPTANCE_VERSION

@@ -20,6 +20,9 @@ from kstep.hybrid import Network
 from kstep.hybrid import run as run_all
 from kstep.hybrid.map_file import map_of
 from kstep.hybrid.simulation import picoseconds, simulate
+from kstep.hybrid.starts import equilibrium_states, starting_calls
+from kstep.md.sampling import Sampler
+from kstep.md.systems import load_system
 from kstep.mechanics import kinetic_energy
 from kstep.model import JumpPhysics, Scales, build_model, save_jump
 from kstep.motion import load_motion, motion_of
@@ -119,6 +122,17 @@ def test_the_guard_kept_a_useless_network_out(finished):
     calls = sum(int(trajectory.force_calls[segment][-1]) for segment in segments)
     assert record["force_calls"] == calls + len(segments)
     assert "not the motion windows" in record["counts_cover"]
+    assert record["starting_calls"] == 2 * 250 + (3 + 2) * 2500
+
+
+def test_starting_states_are_billed(phenol):
+    """Every call of the true dynamics that makes them, without their minimisations."""
+    made: list[float] = []
+    config = load_config([], ["md.equilibration_ps=0.1"]).md
+    system = load_system(phenol, 1.0, "HBonds", "OBC2")
+    sampler = Sampler(system, "Reference", config, "phenol", made.append)
+    equilibrium_states(sampler, phenol, 300.0, 2, 3, lambda part, replica: 1 + part + 2 * replica)
+    assert starting_calls(sampler, 2, 3) == round(sum(made) / config.dt_ps)
 
 
 def test_replicas_and_windows_start_from_states_of_their_own(finished):

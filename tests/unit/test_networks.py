@@ -143,3 +143,5 @@ def test_an_adapted_network_brings_its_cost(tmp_path, phenol) -> None:
     network = networks_for(config, [phenol])["phenol"]
     assert network.training_calls == 1234
     assert network.checkpoint == folder / "train" / "best.ckpt"
+    by_name = configure(tmp_path, f"hybrid.network={network.checkpoint}")
+    assert networks_for(by_name, [phenol])["phenol"] == network

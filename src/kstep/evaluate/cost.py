@@ -56,8 +56,8 @@ def cost(config: EvalConfig, baseline: Side, candidate: Side, timing: Timing) ->
     """Savings, wall-clock ratio and break-even cost of one hybrid run.
 
     The record of the candidate holds the counts of macro-steps, force calls, rejected jumps and
-    Metropolis tests, and what a network made for this molecule cost; where it does not say, the
-    network was trained on the bursts beside the baseline.
+    Metropolis tests, those of its starting states, and what a network made for this molecule cost;
+    where it does not say, the network was trained on the bursts beside the baseline.
     """
     path, record = candidate.path, candidate.trajectory.record
     macro_steps, calls, rejected = (
@@ -79,10 +79,14 @@ def cost(config: EvalConfig, baseline: Side, candidate: Side, timing: Timing) ->
     training: int | None = record.get("training_calls")
     if training is None:
         training = baseline.trajectory.record.get("burst_calls")
+    starting: int | None = record.get("starting_calls")
+    with_starts = None if starting is None else (counted * calls + starting) / (calls + starting)
     with_training = None if training is None else counted * calls / (calls + training)
     return CostMetrics(
         nominal_saving=float(record["nominal_saving"]),
         counted_saving=counted,
+        starting_calls=starting,
+        saving_with_starts=with_starts,
         training_calls=training,
         saving_with_training=with_training,
         shown_saving=with_training if config.count_training and with_training else counted,

@@ -7,8 +7,8 @@ import openmm
 import torch
 
 from kstep import __version__
-from kstep.artifacts import Record, hash_config, hash_file
-from kstep.config import Config, HybridConfig, MotionConfig
+from kstep.artifacts import Record, hash_bytes, hash_config, hash_file
+from kstep.config import Config
 from kstep.hybrid.blocks import BLOCK_SCHEMA
 from kstep.hybrid.correctors import CORRECTORS
 from kstep.hybrid.dynamics import make_dynamics
@@ -20,7 +20,7 @@ from kstep.hybrid.thermostat import OrnsteinUhlenbeck
 from kstep.md.dynamics import TrueDynamics
 from kstep.md.platforms import resolve_platform
 from kstep.md.sampling import Sampler
-from kstep.md.stage import sampling_settings
+from kstep.md.stage import sampling_hash
 from kstep.md.systems import load_system
 from kstep.molecule import Molecule
 from kstep.parallel import Report
@@ -63,19 +63,12 @@ def run_hash(config: Config, *beside: str) -> str:
     `beside` names settings of a file that lies beside the trajectory (`motion`, `map_samples`),
     to be counted in.
     """
-    counted_in = {name: getattr(config.hybrid, name) for name in beside}
-    own = _physical(config).model_copy(update=counted_in)
-    return hash_config(own, sampling_settings(config.md))
+    own = hash_config(config.hybrid, exclude=_NOT_SAMPLING - set(beside))
+    return hash_bytes(f"{own} {sampling_hash(config.md)}".encode())
 
 
-_OF_OTHER_FILES = {"motion", "map_samples", "network"}
-"""Settings that other files' records hold; the network goes by the hash of its checkpoint."""
-
-
-def _physical(config: Config) -> HybridConfig:
-    """The hybrid settings without those that change nothing in a molecule's trajectory."""
-    none = {"workers": 0, "molecules": None, "motion": MotionConfig(), "map_samples": 0}
-    return config.hybrid.model_copy(update={**none, "network": "trained"})
+_NOT_SAMPLING = frozenset({"workers", "molecules", "motion", "map_samples", "network"})
+"""Settings that change nothing in a trajectory; the network goes by the hash of its checkpoint."""
 
 
 def prepare(config: Config, molecule: Molecule, network: Network, report: Report) -> HybridRun:
@@ -102,7 +95,7 @@ def prepare(config: Config, molecule: Molecule, network: Network, report: Report
         "fingerprint": molecule.fingerprint,
         "potential": molecule.potential.identity,
         "config_hash": run_hash(config),
-        "config": _physical(config).model_dump(mode="json", exclude=_OF_OTHER_FILES),
+        "config": config.hybrid.model_dump(mode="json", exclude=set(_NOT_SAMPLING)),
         "checkpoint_hash": hash_file(network.checkpoint),
         "training_calls": network.training_calls,
         "k_steps": jump.k_steps,

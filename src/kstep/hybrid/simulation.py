@@ -25,6 +25,7 @@ from kstep.hybrid.macrostep import MacroStep
 from kstep.hybrid.map_file import save_map
 from kstep.hybrid.outputs import outputs_of
 from kstep.hybrid.setup import HybridRun, prepare
+from kstep.hybrid.starts import starting_calls
 from kstep.md.assembly import join_segments
 from kstep.mechanics import kinetic_energy
 from kstep.molecule import Molecule
@@ -103,6 +104,7 @@ def _save_trajectory(run: HybridRun, plan: Sequence[Batch], blocks: Blocks, targ
         nominal_saving=base_steps / (corrector.calls + hybrid.projection_iterations),
         counted_saving=steps / calls,
         counts_cover=COUNTS_COVER,
+        starting_calls=_starting_calls(run),
     )
     if any(accounts.potential):
         record["potential_counts"] = dict(zip(COUNTS, accounts.potential, strict=True))
@@ -130,6 +132,13 @@ def _save_trajectory(run: HybridRun, plan: Sequence[Batch], blocks: Blocks, targ
         },
     )
     trajectory.save(target)
+
+
+def _starting_calls(run: HybridRun) -> int:
+    """True-force calls behind the states that the segments of the trajectory start from."""
+    hybrid = run.config.hybrid
+    replicas = len(hybrid.temperatures) * hybrid.replicas
+    return starting_calls(run.sampler, replicas, hybrid.nve_windows + hybrid.nve_rescaled_windows)
 
 
 def _save_motion(run: HybridRun, blocks: list[Block], own: Record, path: Path) -> None:

@@ -39,7 +39,16 @@ def equilibrium_states(
         x, v = sampler.equilibrate(molecule.positions, temperature, seed(0, replica))
         states.append((x, v))
         own = range(replica, windows, replicas)
-        every = round(DECORRELATION_PS / sampler.dt_ps)
+        every = _decorrelation_steps(sampler)
         frames = sampler.sample(x, v, temperature, seed(1, replica), every * len(own), every)
         later |= dict(zip(own, zip(frames.pos, frames.vel, strict=True), strict=True))
     return states + [later[window] for window in range(windows)]
+
+
+def starting_calls(sampler: Sampler, replicas: int, windows: int) -> int:
+    """True-force calls of `equilibrium_states`, minimisations apart."""
+    return replicas * sampler.equilibration_steps + windows * _decorrelation_steps(sampler)
+
+
+def _decorrelation_steps(sampler: Sampler) -> int:
+    return round(DECORRELATION_PS / sampler.dt_ps)

@@ -76,6 +76,11 @@ class Sampler:
         """The base time step, ps."""
         return self._config.dt_ps
 
+    @property
+    def equilibration_steps(self) -> int:
+        """Base steps, and so true-force calls, of `equilibrate` after the minimisation."""
+        return max(round(self._config.equilibration_ps / self._config.dt_ps), 1)
+
     def forget(self) -> None:
         """Have the potential forget what came before: to be called wherever a run may be resumed.
 
@@ -93,8 +98,8 @@ class Sampler:
         """Minimise, heat and run the configured equilibration; returns (x, v)."""
         x, _ = self.quench(positions)
         v = self.draw_velocities(x, temperature, np.random.default_rng(seed))
-        steps = round(self._config.equilibration_ps / self._config.dt_ps)
-        frames = self.sample(x, v, temperature, seed, max(steps, 1), max(steps, 1))
+        steps = self.equilibration_steps
+        frames = self.sample(x, v, temperature, seed, steps, steps)
         return frames.pos[-1], frames.vel[-1]
 
     def quench(self, positions: Atoms) -> tuple[Atoms, float]:

@@ -18,7 +18,7 @@ from kstep.artifacts import (
     write_json,
     write_npz,
 )
-from kstep.config import Config, MdConfig, MotionConfig
+from kstep.config import Config, MdConfig
 from kstep.errors import ArtifactError
 from kstep.md.assembly import BLOCK_KEYS, block_arrays, save_baseline
 from kstep.md.motion import record_motion
@@ -34,6 +34,8 @@ from kstep.trajectory import load_trajectory
 from kstep.units import PS_PER_NS, SECONDS_PER_DAY
 
 BLOCK_SCHEMA = "kstep.md_block"
+_NOT_SAMPLING = frozenset({"workers", "motion"})
+"""Settings that change nothing in a trajectory."""
 
 
 def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
@@ -156,8 +158,8 @@ def _record(config: MdConfig, molecule: Molecule, system: openmm.System, platfor
         "schema_version": 1,
         "molecule": molecule.name,
         "fingerprint": molecule.fingerprint,
-        "config_hash": hash_config(sampling_settings(config)),
-        "config": sampling_settings(config).model_dump(mode="json", exclude={"motion"}),
+        "config_hash": sampling_hash(config),
+        "config": config.model_dump(mode="json", exclude=set(_NOT_SAMPLING)),
         "potential": molecule.potential.identity,
         "nonbonded_cutoff_nm": config.nonbonded_cutoff_nm,
         "platform": platform,
@@ -167,14 +169,14 @@ def _record(config: MdConfig, molecule: Molecule, system: openmm.System, platfor
     }
 
 
-def sampling_settings(config: MdConfig) -> MdConfig:
-    """The settings that shape a trajectory: not the motion, nor the number of processes."""
-    return config.model_copy(update={"workers": 0, "motion": MotionConfig()})
+def sampling_hash(config: MdConfig) -> str:
+    """Hash of the settings that shape a trajectory: not the motion, nor how many processes."""
+    return hash_config(config, exclude=_NOT_SAMPLING)
 
 
 def motion_hash(config: MdConfig) -> str:
     """Hash of the settings that shape a motion file: the trajectory's and its own."""
-    return hash_config(sampling_settings(config), config.motion)
+    return hash_config(config, exclude=_NOT_SAMPLING - {"motion"})
 
 
 def _read_blocks(paths: Sequence[Path]) -> Iterator[dict[str, np.ndarray]]:
@@ -190,8 +192,7 @@ def _is_finished(target: Path, config: MdConfig, molecule: Molecule) -> bool:
 def _trajectory_is_finished(target: Path, config: MdConfig, molecule: Molecule) -> bool:
     if not target.exists():
         return False
-    own = hash_config(sampling_settings(config))
-    _check_origin(target, load_trajectory(target).record, own, molecule)
+    _check_origin(target, load_trajectory(target).record, sampling_hash(config), molecule)
     return True
 
 

@@ -15,6 +15,8 @@ from kstep.networks.shipped import check_molecules, shipped_checkpoint
 def networks_for(config: Config, molecules: Sequence[Molecule]) -> dict[str, Network]:
     """The network of every molecule, by its name.
 
+    The file of an adaptation brings its bill along, whichever molecule it was made for.
+
     Raises ArtifactError when a shipped network does not know a molecule's elements, or a
     molecule has not been adapted to. Whether a file is there and fits is for the hybrid to say.
     """
@@ -26,7 +28,10 @@ def networks_for(config: Config, molecules: Sequence[Molecule]) -> dict[str, Net
     if choice == "adapted":
         return {molecule.name: _adapted(config, molecule) for molecule in molecules}
     path = config.paths.run / "train" / "best.ckpt" if choice == "trained" else Path(choice)
-    return {molecule.name: Network(path) for molecule in molecules}
+    network = _adaptation_in(path.parent.parent)
+    if network is None or network.checkpoint != path:
+        network = Network(path)
+    return dict.fromkeys((molecule.name for molecule in molecules), network)
 
 
 def check_potential(config: Config) -> None:
@@ -54,10 +59,18 @@ def adaptation_folder(config: Config, molecule: Molecule) -> Path:
 
 def _adapted(config: Config, molecule: Molecule) -> Network:
     folder = adaptation_folder(config, molecule)
-    record = folder / "record.json"
-    if not record.exists():
+    network = _adaptation_in(folder)
+    if network is None:
         raise ArtifactError(
             f"{folder} holds no finished adaptation to {molecule.name}: run `kstep adapt` first, "
             "or choose another hybrid.network."
         )
+    return network
+
+
+def _adaptation_in(folder: Path) -> Network | None:
+    """What `kstep adapt` made in a folder, with its bill; None where it did not finish any."""
+    record = folder / "record.json"
+    if not record.exists():
+        return None
     return Network(folder / "train" / "best.ckpt", int(read_json(record)["force_calls"]))

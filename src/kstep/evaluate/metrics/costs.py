@@ -10,6 +10,13 @@ class CostMetrics(Frozen):
 
     nominal_saving: float = Field(description="base steps per force call if no jump is rejected")
     counted_saving: float = Field(description="base steps of simulated time per force call counted")
+    starting_calls: int | None = Field(
+        description="force calls of the true dynamics that made the starting states, "
+        "minimisations apart; null: unknown"
+    )
+    saving_with_starts: float | None = Field(
+        description="base steps per force call with those on both sides, as plain MD needs them too"
+    )
     training_calls: int | None = Field(
         description="force calls spent on training for this molecule: its bursts, or its whole "
         "adaptation; 0 for a network that came trained; null: unknown"

@@ -78,7 +78,7 @@ class Metrics(Frozen):
     schema_name: Literal["kstep.metrics"] = Field(
         "kstep.metrics", alias="schema", description="schema of this file"
     )
-    schema_version: Literal[2] = Field(2, description="its version")
+    schema_version: Literal[3] = Field(3, description="its version")
     acceptance_version: int = Field(description="version of the acceptance rule")
     config_hash: str = Field(description="hash of the eval section")
     config: dict[str, Any] = Field(description="the eval section; others: provenance")

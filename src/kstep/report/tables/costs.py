@@ -20,6 +20,11 @@ def cost_table(molecule: MoleculeMetrics, cost: CostMetrics) -> Table:
     rows = [
         ["force-call saving, nominal (base steps per call)", f"{cost.nominal_saving:.2f}"],
         ["force-call saving, counted (base steps per call)", f"{cost.counted_saving:.2f}"],
+        ["force calls that made the starting states", number(cost.starting_calls, ",.0f")],
+        [
+            "force-call saving with those on both sides",
+            number(cost.saving_with_starts, ".2f"),
+        ],
         ["force-call saving, training included", number(cost.saving_with_training, ".2f")],
         ["force calls spent on training for this molecule", number(cost.training_calls, ",.0f")],
         ["training is paid back after (ns)", number(cost.break_even_ns, ".3g")],
