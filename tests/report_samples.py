@@ -34,6 +34,7 @@ from kstep.evaluate.metrics import (
     EnsembleMetrics,
     Estimate,
     KineticShare,
+    LearningRound,
     MapMetrics,
     MethodErrors,
     MethodMetrics,
@@ -295,7 +296,11 @@ def _cost() -> CostMetrics:
     return CostMetrics(
         nominal_saving=8.0, counted_saving=4.0, starting_calls=160_000,
         saving_with_starts=3.8, training_calls=1_800_000,
-        saving_with_training=2.1, shown_saving=4.0, break_even_ns=4.8, wall_ratio=0.125,
+        saving_with_training=2.1, shown_saving=4.0, break_even_ns=4.8,
+        training_minutes=3.5, break_even_clock_ns=0.058,
+        training_rounds=[LearningRound(labels=n, force_error=e)
+                         for n, e in ((0, 0.61), (200, 0.256), (600, 0.088), (1400, 0.048))],
+        wall_ratio=0.125,
         s_per_ps=Pair(baseline=0.02, candidate=0.16),
         parts={"network": 9.0, "forces": 2.0, "corrector": 1.0, "guard": 0.5, "thermostat": 0.2,
                "writing": 0.1},

@@ -17,4 +17,5 @@ KJ_PER_KCAL: Final = 4.184
 MEV_PER_KJ_PER_MOL: Final = 10.364269656262175
 """1 kJ/mol in meV (per particle)."""
 
+SECONDS_PER_MINUTE: Final = 60.0
 SECONDS_PER_DAY: Final = 86400.0

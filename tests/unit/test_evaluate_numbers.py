@@ -226,6 +226,20 @@ def test_training_is_counted_when_asked_for(sides):
     assert steps == pytest.approx(1000 + steps / 7.5)
 
 
+def test_an_adaptation_is_paid_back_on_the_clock(sides):
+    """After that time plain MD has taken as long as adaptation and hybrid together."""
+    rounds = [{"labels": 200, "force_error": 0.2}]
+    adapted = with_record(sides[1], training_rounds=rounds)
+    slow = cost(CONFIG, sides[0], adapted, Timing(**TIMING, training_minutes=3.0))
+    assert [entry.labels for entry in slow.training_rounds] == [200]
+    assert slow.break_even_clock_ns is None
+    timing = Timing(**{**TIMING, "s_per_ps": 0.01, "baseline_s_per_ps": 0.1}, training_minutes=3.0)
+    found = cost(CONFIG, sides[0], adapted, timing)
+    assert found.break_even_clock_ns is not None
+    length_ps = 1e3 * found.break_even_clock_ns
+    assert length_ps * 0.1 == pytest.approx(180.0 + length_ps * 0.01)
+
+
 def test_starting_states_cost_both_sides_the_same(sides):
     timing = Timing.model_validate(TIMING)
     assert cost(CONFIG, *sides, timing).saving_with_starts is None

@@ -139,9 +139,12 @@ def test_an_adapted_network_brings_its_cost(tmp_path, phenol) -> None:
     with pytest.raises(ArtifactError, match="no finished adaptation to phenol: run `kstep adapt`"):
         networks_for(config, [phenol])
     folder = adaptation_folder(config, phenol)
-    write_json(folder / "record.json", {"force_calls": 1234})
+    rounds = [{"labels": 0, "force_error": 0.5}]
+    write_json(folder / "record.json", {"force_calls": 1234, "rounds": rounds})
+    write_json(folder / "timing.json", {"minutes": 2.5})
     network = networks_for(config, [phenol])["phenol"]
     assert network.training_calls == 1234
+    assert (network.training_minutes, network.training_rounds) == (2.5, tuple(rounds))
     assert network.checkpoint == folder / "train" / "best.ckpt"
     by_name = configure(tmp_path, f"hybrid.network={network.checkpoint}")
     assert networks_for(by_name, [phenol])["phenol"] == network

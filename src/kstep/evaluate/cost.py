@@ -15,9 +15,9 @@ from pydantic import BaseModel, Field, ValidationError
 from kstep.artifacts import read_json
 from kstep.config import EvalConfig
 from kstep.errors import ArtifactError
-from kstep.evaluate.metrics import CostMetrics, Pair
+from kstep.evaluate.metrics import CostMetrics, LearningRound, Pair
 from kstep.evaluate.sides import Side, recorded
-from kstep.units import PS_PER_NS
+from kstep.units import PS_PER_NS, SECONDS_PER_MINUTE
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 SecondsPerPs = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -30,6 +30,7 @@ class Timing(BaseModel):
     s_per_ps: SecondsPerPs
     baseline_s_per_ps: SecondsPerPs
     platform: str
+    training_minutes: Seconds | None = None
 
 
 def load_timing(path: Path) -> Timing:
@@ -91,6 +92,9 @@ def cost(config: EvalConfig, baseline: Side, candidate: Side, timing: Timing) ->
         saving_with_training=with_training,
         shown_saving=with_training if config.count_training and with_training else counted,
         break_even_ns=_break_even_ns(training, counted, dt_ps),
+        training_minutes=timing.training_minutes,
+        break_even_clock_ns=_break_even_clock_ns(timing),
+        training_rounds=[LearningRound(**entry) for entry in record.get("training_rounds", ())],
         wall_ratio=timing.baseline_s_per_ps / timing.s_per_ps,
         s_per_ps=Pair[float](baseline=timing.baseline_s_per_ps, candidate=timing.s_per_ps),
         parts={part: seconds for part, seconds in timing.wall_s.items() if part != "total"},
@@ -109,6 +113,14 @@ def _break_even_ns(training: int | None, counted: float, dt_ps: float) -> float 
     if training is None or counted <= 1.0:
         return None
     return training * dt_ps / (1.0 - 1.0 / counted) / PS_PER_NS
+
+
+def _break_even_clock_ns(timing: Timing) -> float | None:
+    """The same for wall-clock time."""
+    saved = timing.baseline_s_per_ps - timing.s_per_ps
+    if timing.training_minutes is None or saved <= 0.0:
+        return None
+    return SECONDS_PER_MINUTE * timing.training_minutes / saved / PS_PER_NS
 
 
 def speed_up(metrics: CostMetrics, step_cost_s: float) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from kstep.artifacts import Record
 from kstep.config import Landing
 from kstep.hybrid.state import Replicas
 from kstep.model import JumpPredictor, load_jump, make_predictor, require_match
@@ -19,10 +20,15 @@ class Network:
         checkpoint: its file.
         training_calls: true-force calls that were spent on training it for the molecule it is
             used on; None: those of the bursts beside the molecule's baseline.
+        training_minutes: wall-clock time that an adaptation took, its force calls included.
+        training_rounds: what it erred by on states it had not learned from, label by label: the
+            `rounds` of `kstep.adapt`'s record.
     """
 
     checkpoint: Path
     training_calls: int | None = None
+    training_minutes: float | None = None
+    training_rounds: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True)

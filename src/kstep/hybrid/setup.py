@@ -37,6 +37,7 @@ class HybridRun:
         dynamics: true forces and constraints.
         sampler: true Langevin dynamics, for starting states and the basin baseline.
         jump: the learned (or oracle) map.
+        network: what the jump was loaded from.
         seconds_per_ps: of the fastest baseline, timed just now in this process.
         record: provenance, equal for equal runs.
         report: told of the picoseconds simulated.
@@ -47,6 +48,7 @@ class HybridRun:
     dynamics: TrueDynamics
     sampler: Sampler
     jump: Jump
+    network: Network
     seconds_per_ps: float
     record: Record
     report: Report
@@ -98,6 +100,7 @@ def prepare(config: Config, molecule: Molecule, network: Network, report: Report
         "config": config.hybrid.model_dump(mode="json", exclude=set(_NOT_SAMPLING)),
         "checkpoint_hash": hash_file(network.checkpoint),
         "training_calls": network.training_calls,
+        "training_rounds": list(network.training_rounds),
         "k_steps": jump.k_steps,
         "landing": jump.landing,
         "corrector": config.hybrid.corrector,
@@ -123,6 +126,7 @@ def prepare(config: Config, molecule: Molecule, network: Network, report: Report
         dynamics=make_dynamics(system, md.dt_ps, platform, molecule.name),
         sampler=Sampler(system, platform, md, molecule.name, lambda _: None),
         jump=jump,
+        network=network,
         seconds_per_ps=timing.fastest_step / md.dt_ps,
         record=record,
         report=report,

@@ -129,6 +129,7 @@ def _save_trajectory(run: HybridRun, plan: Sequence[Batch], blocks: Blocks, targ
             "baseline_s_per_ps": run.seconds_per_ps,
             "platform": run.record["platform"],
             "replicas": hybrid.replicas,
+            "training_minutes": run.network.training_minutes,
         },
     )
     trajectory.save(target)

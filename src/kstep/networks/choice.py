@@ -70,7 +70,12 @@ def _adapted(config: Config, molecule: Molecule) -> Network:
 
 def _adaptation_in(folder: Path) -> Network | None:
     """What `kstep adapt` made in a folder, with its bill; None where it did not finish any."""
-    record = folder / "record.json"
-    if not record.exists():
+    if not (folder / "record.json").exists():
         return None
-    return Network(folder / "train" / "best.ckpt", int(read_json(record)["force_calls"]))
+    record, timing = read_json(folder / "record.json"), folder / "timing.json"
+    return Network(
+        folder / "train" / "best.ckpt",
+        training_calls=int(record["force_calls"]),
+        training_minutes=float(read_json(timing)["minutes"]) if timing.exists() else None,
+        training_rounds=tuple(record.get("rounds", ())),
+    )

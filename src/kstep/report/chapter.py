@@ -10,6 +10,7 @@ from kstep.report.figures.style import Curves
 from kstep.report.lights import Light, basin_light, cost_lights, outcome_light
 from kstep.report.tables import (
     Table,
+    adaptation_table,
     basin_table,
     check_tables,
     cost_table,
@@ -174,6 +175,8 @@ def _sections(molecule: MoleculeMetrics, images: Images) -> Iterator[Section]:
 def _cost_sections(molecule: MoleculeMetrics, images: Images) -> Iterator[Section]:
     """Cost, the other ways to run dynamics, and time to basin, where they were measured."""
     tables = [] if molecule.cost is None else [cost_table(molecule, molecule.cost)]
+    if molecule.cost is not None and molecule.cost.training_rounds:
+        tables.append(adaptation_table(molecule.cost))
     if molecule.efficiency is not None:
         tables.append(efficiency_table(molecule, molecule.efficiency))
     if tables:

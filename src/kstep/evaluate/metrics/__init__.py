@@ -17,6 +17,7 @@ from kstep.evaluate.metrics.costs import (
     BasinSide,
     CostMetrics,
     EfficiencyMetrics,
+    LearningRound,
     MethodErrors,
     MethodMetrics,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "Estimate",
     "Frozen",
     "KineticShare",
+    "LearningRound",
     "MapMetrics",
     "MethodErrors",
     "MethodMetrics",

@@ -5,6 +5,15 @@ from pydantic import Field
 from kstep.evaluate.metrics.base import Frozen, Outcome, Pair
 
 
+class LearningRound(Frozen):
+    """How well a network knew the forces in the course of its adaptation."""
+
+    labels: int = Field(description="true-force calls learned from so far")
+    force_error: float = Field(
+        description="relative RMS error of its force on states not learned from"
+    )
+
+
 class CostMetrics(Frozen):
     """What the candidate costs and what it saves."""
 
@@ -30,6 +39,17 @@ class CostMetrics(Frozen):
     break_even_ns: float | None = Field(
         description="simulated time after which run and training together have made fewer force "
         "calls than plain MD, ns"
+    )
+    training_minutes: float | None = Field(
+        description="wall-clock minutes of the adaptation, force calls included; null: none or "
+        "unknown"
+    )
+    break_even_clock_ns: float | None = Field(
+        description="simulated time after which run and adaptation together have taken less time "
+        "than plain MD, ns; null: never, or no adaptation"
+    )
+    training_rounds: list[LearningRound] = Field(
+        description="how the adaptation learned, from before its first label on"
     )
     wall_ratio: float = Field(
         description="baseline time / candidate time for the same simulated time; above 1 the "

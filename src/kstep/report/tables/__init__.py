@@ -1,7 +1,13 @@
 """The tables of the report: `form` is what they are made of; one module per subject fills them."""
 
 from kstep.report.tables.checks import check_tables
-from kstep.report.tables.costs import basin_table, cost_table, efficiency_table, methods_table
+from kstep.report.tables.costs import (
+    adaptation_table,
+    basin_table,
+    cost_table,
+    efficiency_table,
+    methods_table,
+)
 from kstep.report.tables.form import Table
 from kstep.report.tables.overview import claims_table, overview_table
 from kstep.report.tables.physics import (
@@ -18,6 +24,7 @@ from kstep.report.tables.physics import (
 
 __all__ = [
     "Table",
+    "adaptation_table",
     "basin_table",
     "check_tables",
     "claims_table",

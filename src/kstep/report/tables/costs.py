@@ -27,7 +27,12 @@ def cost_table(molecule: MoleculeMetrics, cost: CostMetrics) -> Table:
         ],
         ["force-call saving, training included", number(cost.saving_with_training, ".2f")],
         ["force calls spent on training for this molecule", number(cost.training_calls, ",.0f")],
-        ["training is paid back after (ns)", number(cost.break_even_ns, ".3g")],
+        ["training is paid back in force calls after (ns)", number(cost.break_even_ns, ".3g")],
+        ["wall-clock time of the adaptation (minutes)", number(cost.training_minutes, ".3g")],
+        [
+            "adaptation is paid back on the clock after (ns)",
+            number(cost.break_even_clock_ns, ".3g"),
+        ],
         [f"baseline time / {name} time", f"{cost.wall_ratio:.3g}"],
         ["wall-clock time, baseline (ms per ps)", f"{cost.s_per_ps.baseline * 1e3:.3g}"],
         [f"wall-clock time, {name} (ms per ps)", f"{cost.s_per_ps.candidate * 1e3:.3g}"],
@@ -47,6 +52,15 @@ def cost_table(molecule: MoleculeMetrics, cost: CostMetrics) -> Table:
         ["OpenMM platform (the fastest found)", cost.platform],
     ]
     return Table("Cost", ["quantity (unit)", "value"], rows)
+
+
+def adaptation_table(cost: CostMetrics) -> Table:
+    """How the network learned the forces of this molecule."""
+    rows = [
+        [f"{entry.labels:,}", f"{100.0 * entry.force_error:.2g}"] for entry in cost.training_rounds
+    ]
+    headings = ["true-force calls learned from", "force error on states not learned from (%)"]
+    return Table("Adaptation to this molecule, round by round", headings, rows)
 
 
 def efficiency_table(molecule: MoleculeMetrics, found: EfficiencyMetrics) -> Table:
