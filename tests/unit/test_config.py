@@ -77,7 +77,11 @@ def test_a_fault_in_a_file_names_the_file(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [("a: [", "not valid YAML at line"), ("- 1", "must hold 'key: value' lines")],
+    [
+        ("a: [", "not valid YAML at line"),
+        ("md:\n  dt_fs: 1\n  dt_fs: 2", r"not valid YAML at line 3 \(dt_fs stands there twice\)"),
+        ("- 1", "must hold 'key: value' lines"),
+    ],
 )
 def test_files_that_are_no_mappings_are_refused(tmp_path, content, sentence):
     path = tmp_path / "md.yaml"

@@ -54,12 +54,26 @@ def _files(source: Path) -> list[Path]:
     return [source]
 
 
+class _OnceOnly(yaml.SafeLoader):
+    """YAML in which a key stands once: PyYAML takes the last one and says nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                fault = f"{key.value} stands there twice"
+                raise yaml.constructor.ConstructorError(None, None, fault, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), _OnceOnly)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" at line {where.line + 1}" if where else ""
+        line = ""
+        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+            line = f" at line {error.problem_mark.line + 1} ({error.problem})"
         raise ConfigError(f"{path} is not valid YAML{line}: correct it.") from None
     if content is None:
         return {}
