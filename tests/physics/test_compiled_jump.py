@@ -1,5 +1,6 @@
 """Compiled code against torch: the same force, the same drift, the same jump."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,12 +14,15 @@ from kstep import hybrid
 from kstep.md.dynamics import TrueDynamics
 from kstep.md.systems import load_system
 from kstep.model.compiled import CompiledJump
-from kstep.model.compiled.exponential import exponentiate
+from kstep.model.compiled.functions import angle_above, exponential
+from kstep.model.compiled.lanes import LANES, in_lanes, load, store
+from kstep.model.compiled.machine import compiled
 from kstep.model.compiled.rigid import (
     drift,
     make_rigid_scratch,
     measure,
     project,
+    project_at,
     rigid_tables,
 )
 from kstep.model.predictor import composition_of
@@ -62,21 +66,61 @@ def test_forces_agree_far_from_rest_too(seed: int, far: float) -> None:
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-8 * np.abs(expected).max())
 
 
-@given(st.lists(st.floats(-690.0, 690.0), min_size=1, max_size=70))
+@compiled
+def exponential_of(values, found):
+    store(found, exponential(load(values)))
+
+
+@compiled
+def angle_of(y, x, found):
+    store(found, angle_above(load(y), load(x)))
+
+
+eight = functools.partial(st.lists, min_size=LANES, max_size=LANES)
+
+
+@given(eight(st.floats(-690.0, 690.0)))
 def test_exponentials_are_those_of_the_library(numbers: list[float]) -> None:
-    values = np.array(numbers)
-    expected = np.exp(values)
-    exponentiate(values, np.empty_like(values))
-    np.testing.assert_allclose(values, expected, rtol=1e-13)
+    values, found = np.array(numbers), np.empty(LANES)
+    exponential_of(values, found)
+    np.testing.assert_allclose(found, np.exp(values), rtol=1e-13)
 
 
 def test_exponentials_beyond_the_range_of_numbers() -> None:
-    values = np.array([-np.inf, -1e4, 0.0, 1e4, np.inf, np.nan])
-    exponentiate(values, np.empty_like(values))
-    assert (values[:2] < 1e-300).all()
-    assert values[2] == 1.0
-    assert (values[3:5] > 1e300).all()
-    assert np.isnan(values[5])
+    found = np.empty(LANES)
+    exponential_of(np.array([-np.inf, -1e4, 0.0, 1e4, np.inf, np.nan, 1.0, -1.0]), found)
+    assert (found[:2] < 1e-300).all()
+    assert found[2] == 1.0
+    assert (found[3:5] > 1e300).all()
+    assert np.isnan(found[5])
+
+
+@given(eight(st.floats(1e-12, 1e3)), eight(st.floats(-1e3, 1e3)))
+def test_angles_are_those_of_the_library(above: list[float], along: list[float]) -> None:
+    y, x, found = np.array(above), np.array(along), np.empty(LANES)
+    angle_of(y, x, found)
+    np.testing.assert_allclose(found, np.arctan2(y, x), rtol=1e-13)
+
+
+@pytest.mark.parametrize("replicas", [1, 3, LANES, 2 * LANES + 1])
+def test_a_replica_is_the_same_in_any_company(replicas: int) -> None:
+    """Bit by bit, however many lanes the others fill, and however fast they are."""
+    sample, model = SAMPLES["three of them"], make_splitting()
+    start, jump = sample.states(2 * LANES + 1), compiled_jump(model, sample)
+    x, v, f = (array.numpy()[:replicas].copy() for array in (start.x, start.v, start.f))
+    v[:-1] *= 3.0
+    together = jump(x, v, f)
+    for replica in range(replicas):
+        own = slice(replica, replica + 1)
+        for one, all_of_them in zip(jump(x[own], v[own], f[own]), together, strict=True):
+            np.testing.assert_array_equal(one, all_of_them[own])
+
+
+def test_no_replicas_are_none() -> None:
+    sample = SAMPLES["free"]
+    nobody = np.empty((0, len(sample.masses), 3))
+    x, v = compiled_jump(make_splitting(), sample)(nobody, nobody, nobody)
+    assert x.shape == v.shape == nobody.shape
 
 
 @pytest.mark.parametrize("impulse", [0.0, 1.0])
@@ -105,11 +149,9 @@ def test_there_and_back_is_the_start() -> None:
     def macro_step(x: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, v = jump(x, v, sample.springs(torch.from_numpy(x)).numpy())
         v = v + model.physics.closing_ps * mobility * sample.springs(torch.from_numpy(x)).numpy()
-        for replica in range(len(x)):
-            scratch = make_rigid_scratch(tables)
-            measure(x[replica], tables, scratch)
-            project(v[replica], tables, scratch)
-        return x, v
+        at, moving = in_lanes(x), in_lanes(v)
+        project_at(at, moving, tables, make_rigid_scratch(tables))
+        return x, np.moveaxis(moving, -1, 0)[: len(x)]
 
     x, v = macro_step(start.x.numpy(), start.v.numpy())
     back, reversed_v = macro_step(x, -v)
@@ -129,7 +171,7 @@ def test_a_drift_ends_on_the_constraints_however_fast(speed: float) -> None:
     tables = rigid_of(sample)
     scratch = make_rigid_scratch(tables)
     start = sample.states()
-    x, v = start.x[0].numpy().copy(), speed * start.v[0].numpy()
+    x, v = in_lanes(start.x.numpy()), in_lanes(speed * start.v.numpy())
     measure(x, tables, scratch)
     project(v, tables, scratch)
     first_x, first_v = x.copy(), v.copy()
@@ -137,8 +179,8 @@ def test_a_drift_ends_on_the_constraints_however_fast(speed: float) -> None:
     measure(x, tables, scratch)
     project(v, tables, scratch)
     ends = x[tables.atoms]
-    lengths = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)
-    np.testing.assert_allclose(lengths**2, tables.squares, rtol=1e-12)
+    squares = np.square(ends[:, 0] - ends[:, 1]).sum(1)
+    np.testing.assert_allclose(squares, np.tile(tables.squares, (LANES, 1)).T, rtol=1e-12)
     drift(x, v, -0.002, tables, scratch)
     measure(x, tables, scratch)
     project(v, tables, scratch)
@@ -159,9 +201,12 @@ def test_what_is_not_finite_stays_so() -> None:
     start = sample.states(2)
     v = start.v.numpy().copy()
     v[1, 0, 0] = np.nan
-    x, v = compiled_jump(model, sample)(start.x.numpy(), v, start.f.numpy())
+    jump = compiled_jump(model, sample)
+    x, v = jump(start.x.numpy(), v, start.f.numpy())
     assert np.isfinite(x[0]).all()
     assert np.isnan(v[1]).any()
+    alone, _ = jump(start.x.numpy()[:1], start.v.numpy()[:1], start.f.numpy()[:1])
+    np.testing.assert_array_equal(x[:1], alone)
 
 
 def test_padding_of_terms_is_no_matter() -> None:

@@ -2,12 +2,12 @@
 
 The learned potential's coefficients depend on the molecule alone, so that in a run it is a force
 field like others, and a jump some hundred thousand multiplications: less than the time torch takes
-to call the operations it is written in. Here the same equations stand as loops along rows of terms
-and pairs, which Numba makes vector instructions of, forces by hand instead of by autograd, in
-float64.
+to call the operations it is written in. Here the same equations stand as loops that Numba compiles,
+forces by hand instead of by autograd, in float64, and eight replicas go through them in lockstep.
 
-`tables`: a molecule's coefficients, from torch · `geometry`, `strain`: what they are applied to ·
-`bonded`, `nonbonded`: forces · `force`: all of them · `rigid`: RATTLE · `jump`: the whole.
+`lanes`: a number of eight replicas · `functions`: of such numbers · `tables`: a molecule's
+coefficients, from torch · `geometry`, `strain`: what they are applied to · `bonded`, `nonbonded`:
+forces · `force`: all of them · `rigid`: RATTLE · `jump`: the whole.
 """
 
 from kstep.model.compiled.jump import CompiledJump, Composition

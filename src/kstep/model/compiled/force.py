@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float, Int
 
 from kstep.force_field import Terms, pad_terms
-from kstep.model.compiled.bonded import BondedScratch, add_bonded, make_bonded_scratch
-from kstep.model.compiled.geometry import GeometryScratch, make_geometry_scratch, measure_terms
+from kstep.model.compiled.bonded import add_bonded
+from kstep.model.compiled.lanes import store
 from kstep.model.compiled.machine import compiled
-from kstep.model.compiled.nonbonded import NonbondedScratch, add_nonbonded, make_nonbonded_scratch
-from kstep.model.compiled.strain import feel_strains, take_back
+from kstep.model.compiled.nonbonded import NonbondedScratch, add_nonbonded
+from kstep.model.compiled.strain import feel_strains, untwist
 from kstep.model.compiled.tables import (
     BondedTables,
     NonbondedTables,
@@ -24,7 +24,7 @@ from kstep.model.compiled.tables import (
 from kstep.model.potential import LearnedPotential
 from kstep.model.terms import batch_terms
 
-Atoms = Float[np.ndarray, "N 3"]
+Atoms = Float[np.ndarray, "N 3 L"]
 
 
 class PotentialTables(NamedTuple):
@@ -33,14 +33,6 @@ class PotentialTables(NamedTuple):
     bonded: BondedTables
     strain: StrainTables
     nonbonded: NonbondedTables
-
-
-class PotentialScratch(NamedTuple):
-    """Room for one geometry."""
-
-    geometry: GeometryScratch
-    bonded: BondedScratch
-    nonbonded: NonbondedScratch
 
 
 def potential_tables(
@@ -58,24 +50,16 @@ def potential_tables(
     )
 
 
-def make_potential_scratch(tables: PotentialTables) -> PotentialScratch:
-    """Room for one molecule."""
-    return PotentialScratch(
-        make_geometry_scratch(tables.bonded),
-        make_bonded_scratch(tables.bonded),
-        make_nonbonded_scratch(tables.nonbonded),
-    )
-
-
 @compiled
 @no_type_check
 def evaluate_force(
-    x: Atoms, tables: PotentialTables, scratch: PotentialScratch, force: Atoms
+    x: Atoms, tables: PotentialTables, scratch: NonbondedScratch, force: Atoms
 ) -> None:
     """Put the force at x, nm, into `force`, kJ/mol/nm."""
-    force[:] = 0.0
-    measure_terms(x, tables.bonded, scratch.geometry)
-    feel_strains(tables.bonded, tables.strain, scratch.geometry, scratch.nonbonded)
-    add_nonbonded(x, tables.nonbonded, scratch.nonbonded, force)
-    take_back(tables.bonded, tables.strain, scratch.geometry, scratch.nonbonded, scratch.bonded)
-    add_bonded(tables.bonded, scratch.geometry, scratch.bonded, force)
+    for atom in range(len(force)):
+        for axis in range(3):
+            store(force[atom, axis], 0.0)
+    feel_strains(x, tables.bonded, tables.strain, scratch.around, scratch.twist)
+    add_nonbonded(x, tables.nonbonded, scratch, force)
+    untwist(scratch.around, scratch.twist)
+    add_bonded(x, tables.bonded, tables.strain, scratch.around, force)

@@ -7,16 +7,15 @@ from jaxtyping import Float, Int
 
 from kstep.force_field import Terms
 from kstep.model.compiled.force import (
-    PotentialScratch,
-    PotentialTables,
+    Atoms,
     evaluate_force,
-    make_potential_scratch,
     potential_tables,
 )
-from kstep.model.compiled.machine import compiled
+from kstep.model.compiled.functions import add_vector, vector
+from kstep.model.compiled.lanes import LANES, in_lanes
+from kstep.model.compiled.machine import compiled, inlined
+from kstep.model.compiled.nonbonded import make_nonbonded_scratch
 from kstep.model.compiled.rigid import (
-    RigidScratch,
-    RigidTables,
     drift,
     make_rigid_scratch,
     measure,
@@ -66,44 +65,34 @@ class CompiledJump:
         rigid = terms.bond_constants[:, 0] == 0
         self._composition = composition
         self._potential = potential_tables(learned, numbers, terms)
-        self._potential_scratch = make_potential_scratch(self._potential)
+        self._potential_scratch = make_nonbonded_scratch(self._potential.nonbonded)
         self._rigid = rigid_tables(terms.bonds[rigid], terms.bond_constants[rigid, 1], masses)
         self._rigid_scratch = make_rigid_scratch(self._rigid)
-        # No replicas at all: what there is to compile is compiled here and not in the run's time.
-        nobody = np.empty((0, len(masses), 3))
-        self(nobody, nobody, nobody)
+        # What there is to compile is compiled here and not in the run's time.
+        nowhere = (np.zeros((len(masses), 3, LANES)) for _ in range(3))
+        self._jump(*nowhere)
 
     def __call__(self, x: Replicas, v: Replicas, f: Replicas) -> tuple[Replicas, Replicas]:
         """nm, nm/ps and kJ/mol/nm."""
-        x, v, f = (np.array(array, dtype=np.float64, order="C") for array in (x, v, f))
+        landed, moving = np.empty_like(x, dtype=np.float64), np.empty_like(v, dtype=np.float64)
+        for first in range(0, len(x), LANES):
+            some = slice(first, first + LANES)
+            at, velocity, force = (in_lanes(array[some]) for array in (x, v, f))
+            self._jump(at, velocity, force)
+            landed[some] = np.moveaxis(at, -1, 0)[: len(x) - first]
+            moving[some] = np.moveaxis(velocity, -1, 0)[: len(x) - first]
+        return landed, moving
+
+    def _jump(self, x: Atoms, v: Atoms, f: Atoms) -> None:
         tables = (self._potential, self._rigid)
-        _jump_all(x, v, f, self._composition, *tables, self._potential_scratch, self._rigid_scratch)
-        return x, v
+        _jump(x, v, f, self._composition, *tables, self._potential_scratch, self._rigid_scratch)
 
     def force(self, x: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N 3"]:
         """The learned force at x, nm; kJ/mol/nm."""
-        force = np.empty(x.shape)
-        at = np.array(x, dtype=np.float64, order="C")
+        at = in_lanes(x[None])
+        force = np.empty_like(at)
         evaluate_force(at, self._potential, self._potential_scratch, force)
-        return force
-
-
-@compiled
-@no_type_check
-def _jump_all(
-    x: Replicas,
-    v: Replicas,
-    f: Replicas,
-    composition: Composition,
-    potential: PotentialTables,
-    rigid: RigidTables,
-    scratch: PotentialScratch,
-    rigid_scratch: RigidScratch,
-) -> None:
-    """The jumps, in place; `f` comes out as the last learned forces."""
-    for replica in range(len(x)):
-        at, moving, force = x[replica], v[replica], f[replica]
-        _jump(at, moving, force, composition, potential, rigid, scratch, rigid_scratch)
+        return np.ascontiguousarray(force[..., 0])
 
 
 @compiled
@@ -126,9 +115,8 @@ def _jump(x, v, f, composition, potential, rigid, scratch, rigid_scratch):
         project(v, rigid, rigid_scratch)
 
 
-@compiled
+@inlined
 @no_type_check
 def _kick(v, force, weight, rigid):
     for atom in range(len(v)):
-        for axis in range(3):
-            v[atom, axis] += weight * rigid.mobility[atom] * force[atom, axis]
+        add_vector(v[atom], weight * rigid.mobility[atom], vector(force[atom]))

@@ -1,13 +1,12 @@
 """How functions become machine code."""
 
+import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast, no_type_check
+from typing import TypeVar, cast
 
 import numba
-import numpy as np
-from jaxtyping import Float
 from numba import njit
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -25,13 +24,11 @@ def _cache_folder() -> Path:
 
 
 setattr(numba.config, "CACHE_DIR", str(_cache_folder()))  # noqa: B010 (unknown to its types)
-_compile = njit(
-    cache=True,
-    error_model="numpy",
-    # Sums may be reordered, which lets them be vectorised; what is not finite must stay so, for
-    # the guard to see.
-    fastmath={"reassoc", "contract", "arcp", "nsz"},
+# Sums may be reordered; what is not finite must stay so, for the guard to see.
+_translate = functools.partial(
+    njit, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"}
 )
+_compile, _inline = _translate(cache=True), _translate(forceinline=True)
 
 
 def compiled(function: Function) -> Function:
@@ -39,9 +36,6 @@ def compiled(function: Function) -> Function:
     return cast(Function, _compile(function))
 
 
-@compiled
-@no_type_check
-def clear(row: Float[np.ndarray, " n"]) -> None:
-    """Set a row to zero; much faster than an assignment to a slice."""
-    for place in range(len(row)):
-        row[place] = 0.0
+def inlined(function: Function) -> Function:
+    """Compile into every function that calls it: a call takes as long as many a function here."""
+    return cast(Function, _inline(function))

@@ -10,14 +10,34 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 from jaxtyping import Float, Int
 
-from kstep.model.compiled.machine import compiled
+from kstep.model.compiled.functions import (
+    add,
+    add_vector,
+    between,
+    dot,
+    minus,
+    put_vector,
+    times,
+    vector,
+)
+from kstep.model.compiled.lanes import (
+    LANES,
+    absolute,
+    in_lane,
+    in_lanes,
+    load,
+    splat,
+    store,
+    where_below,
+)
+from kstep.model.compiled.machine import compiled, inlined
 
 CONVERGED = 1e-13
 """Of d²: one more sweep takes a bond from here to round-off."""
 SWEEPS = 100
 """Where velocities are so high that λ does not converge, so that the loop ends."""
 
-Atoms = Float[np.ndarray, "N 3"]
+Atoms = Float[np.ndarray, "N 3 L"]
 
 
 class RigidTables(NamedTuple):
@@ -28,7 +48,7 @@ class RigidTables(NamedTuple):
         squares: d², nm² [C].
         groups: first bond of every group, and in the end the number of bonds [G + 1].
         mobility: 1/m of every atom, 1/Da [N].
-        coupling: K = S M⁻¹ Sᵀ between the bonds of a group, 1/Da [C, L], L bonds in the largest
+        coupling: K = S M⁻¹ Sᵀ between the bonds of a group, 1/Da [C, W], W bonds in the largest
             group; columns count from the group's first.
     """
 
@@ -36,24 +56,24 @@ class RigidTables(NamedTuple):
     squares: Float[np.ndarray, " C"]
     groups: Int[np.ndarray, " G1"]
     mobility: Float[np.ndarray, " N"]
-    coupling: Float[np.ndarray, "C L"]
+    coupling: Float[np.ndarray, "C W"]
 
 
 class RigidScratch(NamedTuple):
     """Room for the bonds at a geometry.
 
     Attributes:
-        bonds: vectors along them, nm [C, 3].
-        free: where they would be without constraints, nm [L, 3].
-        inverse: of every group's metric [C, L].
-        impulse, excess: of the bonds of a group [L].
+        bonds: vectors along them, nm [C, 3, L].
+        free: where they would be without constraints, nm [W, 3, L].
+        inverse: of every group's metric [C, W, L].
+        impulse, excess: of the bonds of a group [W, L].
     """
 
-    bonds: Float[np.ndarray, "C 3"]
-    free: Float[np.ndarray, "L 3"]
-    inverse: Float[np.ndarray, "C L"]
-    impulse: Float[np.ndarray, " L"]
-    excess: Float[np.ndarray, " L"]
+    bonds: Float[np.ndarray, "C 3 L"]
+    free: Float[np.ndarray, "W 3 L"]
+    inverse: Float[np.ndarray, "C W L"]
+    impulse: Float[np.ndarray, "W L"]
+    excess: Float[np.ndarray, "W L"]
 
 
 def rigid_tables(
@@ -84,11 +104,11 @@ def make_rigid_scratch(tables: RigidTables) -> RigidScratch:
     """Room for one molecule."""
     count, largest = tables.coupling.shape
     return RigidScratch(
-        bonds=np.empty((count, 3)),
-        free=np.empty((largest, 3)),
-        inverse=np.empty((count, largest)),
-        impulse=np.empty(largest),
-        excess=np.empty(largest),
+        bonds=np.empty((count, 3, LANES)),
+        free=np.empty((largest, 3, LANES)),
+        inverse=np.empty((count, largest, LANES)),
+        impulse=np.empty((largest, LANES)),
+        excess=np.empty((largest, LANES)),
     )
 
 
@@ -106,11 +126,13 @@ class RigidProjection:
         nowhere = np.zeros((len(masses), 3))
         self(nowhere, nowhere)  # compiles it, before the run's time begins
 
-    def __call__(self, x: Atoms, v: Atoms) -> Atoms:
+    def __call__(
+        self, x: Float[np.ndarray, "N 3"], v: Float[np.ndarray, "N 3"]
+    ) -> Float[np.ndarray, "N 3"]:
         """Nm and nm/ps."""
-        at, projected = (np.array(array, dtype=np.float64, order="C") for array in (x, v))
+        at, projected = in_lanes(x[None]), in_lanes(v[None])
         project_at(at, projected, self._tables, self._scratch)
-        return projected
+        return np.ascontiguousarray(projected[..., 0])
 
 
 def _groups(atoms: Int[np.ndarray, "C 2"]) -> list[list[int]]:
@@ -131,56 +153,64 @@ def drift(x: Atoms, v: Atoms, duration: float, tables: RigidTables, scratch: Rig
 
     Positions end on the constraints. The velocities still lack the projection there.
     """
-    _fly(x, v, duration)
+    for atom in range(len(x)):
+        add_vector(x[atom], duration, vector(v[atom]))
     for group in range(len(tables.groups) - 1):
         first, count = tables.groups[group], tables.groups[group + 1] - tables.groups[group]
         _settle(x, first, count, tables, scratch)
         for bond in range(count):
             i, j = tables.atoms[first + bond]
-            for axis in range(3):
-                push = scratch.impulse[bond] * scratch.bonds[first + bond, axis]
-                x[i, axis] -= tables.mobility[i] * push
-                x[j, axis] += tables.mobility[j] * push
-                v[i, axis] -= tables.mobility[i] * push / duration
-                v[j, axis] += tables.mobility[j] * push / duration
+            push = times(load(scratch.impulse[bond]), vector(scratch.bonds[first + bond]))
+            add_vector(x[i], -tables.mobility[i], push)
+            add_vector(x[j], tables.mobility[j], push)
+            add_vector(v[i], -tables.mobility[i] / duration, push)
+            add_vector(v[j], tables.mobility[j] / duration, push)
 
 
-@compiled
-@no_type_check
-def _fly(x, v, duration):
-    for atom in range(len(x)):
-        for axis in range(3):
-            x[atom, axis] += duration * v[atom, axis]
-
-
-@compiled
+@inlined
 @no_type_check
 def _settle(x, first, count, tables, scratch):
-    """The impulses h λ of a group that bring its bonds to their lengths."""
+    """The impulses h λ of a group that bring its bonds to their lengths.
+
+    A lane rests as soon as its own bonds have converged, so that what its replica does is the
+    same beside any others; one that holds no number rests at once.
+    """
     for bond in range(count):
         i, j = tables.atoms[first + bond]
-        scratch.impulse[bond] = 0.0
-        for axis in range(3):
-            scratch.free[bond, axis] = x[i, axis] - x[j, axis]
+        store(scratch.impulse[bond], 0.0)
+        put_vector(scratch.free[bond], between(x, j, i))
+    moving = splat(1.0)
     for _ in range(SWEEPS):
-        worst = 0.0
+        worst = _miss(first, count, tables, scratch)
         for bond in range(count):
-            square = 0.0
-            for axis in range(3):
-                length = scratch.free[bond, axis]
-                for other in range(count):
-                    push = scratch.impulse[other] * scratch.bonds[first + other, axis]
-                    length -= tables.coupling[first + bond, other] * push
-                square += length * length
-            wanted = tables.squares[first + bond]
-            scratch.excess[bond] = 0.5 * (square - wanted)
-            worst = max(worst, abs(square - wanted) / wanted)
-        for bond in range(count):
+            gain = splat(0.0)
             for other in range(count):
-                gain = scratch.inverse[first + bond, other] * scratch.excess[other]
-                scratch.impulse[bond] += gain
-        if worst < CONVERGED:
+                gain += load(scratch.inverse[first + bond, other]) * load(scratch.excess[other])
+            add(scratch.impulse[bond], where_below(0.0, moving, gain, 0.0))
+        moving = where_below(CONVERGED, worst, moving, 0.0)
+        left = 0.0
+        for lane in range(LANES):
+            left += in_lane(moving, lane)
+        if left == 0.0:
             break
+
+
+@inlined
+@no_type_check
+def _miss(first, count, tables, scratch):
+    """By how much the squares of the lengths of a group miss: half of it, and the worst share."""
+    worst = splat(0.0)
+    for bond in range(count):
+        length = vector(scratch.free[bond])
+        for other in range(count):
+            push = load(scratch.impulse[other]) * tables.coupling[first + bond, other]
+            length = minus(length, times(push, vector(scratch.bonds[first + other])))
+        wanted = tables.squares[first + bond]
+        excess = dot(length, length) - wanted
+        store(scratch.excess[bond], 0.5 * excess)
+        share = absolute(excess) * (1.0 / wanted)
+        worst = where_below(share, worst, worst, share)
+    return worst
 
 
 @compiled
@@ -189,34 +219,33 @@ def measure(x: Atoms, tables: RigidTables, scratch: RigidScratch) -> None:
     """The vectors along all rigid bonds at x, and the inverse of their metric."""
     for bond in range(len(tables.atoms)):
         i, j = tables.atoms[bond]
-        for axis in range(3):
-            scratch.bonds[bond, axis] = x[i, axis] - x[j, axis]
+        put_vector(scratch.bonds[bond], between(x, j, i))
     for group in range(len(tables.groups) - 1):
         first, count = tables.groups[group], tables.groups[group + 1] - tables.groups[group]
-        for bond in range(count):
+        for bond in range(first, first + count):
             for other in range(count):
-                along = 0.0
-                for axis in range(3):
-                    along += scratch.bonds[first + bond, axis] * scratch.bonds[first + other, axis]
-                scratch.inverse[first + bond, other] = tables.coupling[first + bond, other] * along
+                along = dot(vector(scratch.bonds[bond]), vector(scratch.bonds[first + other]))
+                store(scratch.inverse[bond, other], tables.coupling[bond, other] * along)
         _invert(scratch.inverse, first, count)
 
 
-@compiled
+@inlined
 @no_type_check
 def _invert(matrix, first, count):
     """A symmetric positive-definite block, in place (Gauss-Jordan; no pivots are needed)."""
     for pivot in range(count):
-        scale = 1.0 / matrix[first + pivot, pivot]
-        matrix[first + pivot, pivot] = 1.0
+        row = matrix[first + pivot]
+        scale = 1.0 / load(row[pivot])
+        store(row[pivot], 1.0)
         for column in range(count):
-            matrix[first + pivot, column] *= scale
-        for row in range(count):
-            if row != pivot:
-                factor = matrix[first + row, pivot]
-                matrix[first + row, pivot] = 0.0
+            store(row[column], load(row[column]) * scale)
+        for other in range(count):
+            if other != pivot:
+                own = matrix[first + other]
+                factor = load(own[pivot])
+                store(own[pivot], 0.0)
                 for column in range(count):
-                    matrix[first + row, column] -= factor * matrix[first + pivot, column]
+                    add(own[column], -factor * load(row[column]))
 
 
 @compiled
@@ -227,19 +256,16 @@ def project(v: Atoms, tables: RigidTables, scratch: RigidScratch) -> None:
         first, count = tables.groups[group], tables.groups[group + 1] - tables.groups[group]
         for bond in range(count):
             i, j = tables.atoms[first + bond]
-            rate = 0.0
-            for axis in range(3):
-                rate += (v[i, axis] - v[j, axis]) * scratch.bonds[first + bond, axis]
-            scratch.excess[bond] = rate
+            rate = dot(between(v, j, i), vector(scratch.bonds[first + bond]))
+            store(scratch.excess[bond], rate)
         for bond in range(count):
-            impulse = 0.0
+            impulse = splat(0.0)
             for other in range(count):
-                impulse += scratch.inverse[first + bond, other] * scratch.excess[other]
+                impulse += load(scratch.inverse[first + bond, other]) * load(scratch.excess[other])
             i, j = tables.atoms[first + bond]
-            for axis in range(3):
-                push = impulse * scratch.bonds[first + bond, axis]
-                v[i, axis] -= tables.mobility[i] * push
-                v[j, axis] += tables.mobility[j] * push
+            push = times(impulse, vector(scratch.bonds[first + bond]))
+            add_vector(v[i], -tables.mobility[i], push)
+            add_vector(v[j], tables.mobility[j], push)
 
 
 @compiled

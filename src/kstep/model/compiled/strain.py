@@ -1,12 +1,22 @@
-"""What atoms feel of the terms around them (`kstep.model.strain`), and what that does to a term."""
+"""What atoms feel of the terms around them (`kstep.model.strain`), and what that does to a term.
+
+Arrays: `around` [N, D + S, L] has the strains behind the densities, even ones before odd ones;
+`gains` what the energy gains by them, kJ/mol, likewise. S is 0 where atoms feel no strains.
+"""
 
 from typing import no_type_check
 
-from kstep.model.compiled.bonded import BondedScratch
-from kstep.model.compiled.geometry import GeometryScratch
-from kstep.model.compiled.machine import clear, compiled
-from kstep.model.compiled.nonbonded import NonbondedScratch
-from kstep.model.compiled.tables import BondedTables, StrainTables
+from kstep.model.compiled.functions import add
+from kstep.model.compiled.geometry import (
+    angle_at,
+    bend_of,
+    bond_at,
+    links_at,
+    stretch_of,
+    turn_of,
+)
+from kstep.model.compiled.lanes import load, splat, store
+from kstep.model.compiled.machine import compiled, inlined
 from kstep.model.nonbonded import DENSITIES
 from kstep.model.strain import EVEN, ODD
 
@@ -16,96 +26,87 @@ TWIST = DENSITIES + EVEN
 
 @compiled
 @no_type_check
-def feel_strains(
-    tables: BondedTables, strain: StrainTables, geometry: GeometryScratch, scratch: NonbondedScratch
-) -> None:
-    """Put the strains behind the densities in `scratch.around`, if there is room."""
-    around = scratch.around
+def feel_strains(x, tables, strain, around, twist):
+    """Put the strains at x into `around`, and the odd ones before they are squared in `twist`."""
     if around.shape[1] == DENSITIES:
         return
-    around[:, DENSITIES:] = 0.0
-    _give(tables.bonds, strain.bond, geometry.bonds.stretch, around)
-    _give(tables.angles, strain.angle, geometry.angles.bend, around)
-    _give_turns(tables.torsions, strain.torsion, geometry.torsions, around)
+    for atom in range(len(around)):
+        for place in range(DENSITIES, around.shape[1]):
+            store(around[atom, place], 0.0)
+    for term in range(len(tables.bonds)):
+        _, length = bond_at(x, tables.bonds[term])
+        stretch = stretch_of(length, tables.rest_lengths[term])
+        _give(tables.bonds[term], strain.bond[term], stretch, around)
+    for term in range(len(tables.angles)):
+        _, _, _, area, along = angle_at(x, tables.angles[term])
+        bend = bend_of(area, along, tables.rest_angles[term])
+        _give(tables.angles[term], strain.angle[term], bend, around)
+    for term in range(len(tables.torsions)):
+        one, two, _, first, second = links_at(x, tables.torsions[term])
+        cosine, sine, _, _, _ = turn_of(one, two, first, second)
+        _give_turn(tables.torsions[term], strain.torsion[term], cosine, sine, around)
     for atom in range(len(around)):
         for odd in range(ODD):
-            twist = around[atom, TWIST + odd]
-            scratch.twist[atom, odd] = twist
-            around[atom, TWIST + odd] = twist * twist
+            felt = load(around[atom, TWIST + odd])
+            store(twist[atom, odd], felt)
+            store(around[atom, TWIST + odd], felt * felt)
+
+
+@inlined
+@no_type_check
+def _give(atoms, shares, value, around):
+    for place in range(len(atoms)):
+        for even in range(EVEN):
+            add(around[atoms[place], DENSITIES + even], value * shares[place, even])
+
+
+@inlined
+@no_type_check
+def _give_turn(atoms, shares, cosine, sine, around):
+    for place in range(len(atoms)):
+        for even in range(EVEN):
+            felt = cosine * shares[place, even] + cosine * cosine * shares[place, EVEN + even]
+            add(around[atoms[place], DENSITIES + even], felt)
+        for odd in range(ODD):
+            add(around[atoms[place], TWIST + odd], sine * shares[place, 2 * EVEN + odd])
 
 
 @compiled
 @no_type_check
-def _give(atoms, shares, values, around):
-    for term in range(len(atoms)):
-        for place in range(atoms.shape[1]):
-            for even in range(EVEN):
-                share = shares[term, place, even]
-                around[atoms[term, place], DENSITIES + even] += values[term] * share
-
-
-@compiled
-@no_type_check
-def _give_turns(atoms, shares, rows, around):
-    for term in range(len(atoms)):
-        cosine, square = rows.cosine[term], rows.cosine[term] * rows.cosine[term]
-        for place in range(4):
-            atom = atoms[term, place]
-            for even in range(EVEN):
-                around[atom, DENSITIES + even] += (
-                    cosine * shares[term, place, even] + square * shares[term, place, EVEN + even]
-                )
-            for odd in range(ODD):
-                share = shares[term, place, 2 * EVEN + odd]
-                around[atom, TWIST + odd] += rows.sine[term] * share
-
-
-@compiled
-@no_type_check
-def take_back(
-    tables: BondedTables,
-    strain: StrainTables,
-    geometry: GeometryScratch,
-    scratch: NonbondedScratch,
-    bonded: BondedScratch,
-) -> None:
-    """From what the energy gains by the strains, in `scratch.around`, to what it gains by terms."""
-    for row in (bonded.by_stretch, bonded.by_bend, bonded.by_cosine, bonded.by_sine):
-        clear(row)
-    gains = scratch.around
+def untwist(gains, twist):
+    """From what the energy gains by the squares of the odd strains to what it gains by them."""
     if gains.shape[1] == DENSITIES:
         return
-    # What was felt of the odd ones are squares.
-    for atom in range(len(scratch.twist)):
+    for atom in range(len(gains)):
         for odd in range(ODD):
-            gains[atom, TWIST + odd] *= 2.0 * scratch.twist[atom, odd]
-    _take(tables.bonds, strain.bond, gains, bonded.by_stretch)
-    _take(tables.angles, strain.angle, gains, bonded.by_bend)
-    _take_turns(tables.torsions, strain.torsion, gains, geometry.torsions.cosine, bonded)
+            gain = load(gains[atom, TWIST + odd])
+            store(gains[atom, TWIST + odd], 2.0 * gain * load(twist[atom, odd]))
 
 
-@compiled
+@inlined
 @no_type_check
-def _take(atoms, shares, gains, by_value):
-    for term in range(len(atoms)):
-        for place in range(atoms.shape[1]):
+def gain_by(atoms, shares, gains):
+    """What the energy gains by a stretch or bend, through the atoms that feel it, kJ/mol."""
+    total = splat(0.0)
+    if shares.shape[1] > 0:
+        for place in range(len(atoms)):
             for even in range(EVEN):
-                gain = gains[atoms[term, place], DENSITIES + even]
-                by_value[term] += shares[term, place, even] * gain
+                total += shares[place, even] * load(gains[atoms[place], DENSITIES + even])
+    return total
 
 
-@compiled
+@inlined
 @no_type_check
-def _take_turns(atoms, shares, gains, cosines, bonded):
-    for term in range(len(atoms)):
-        by_cosine, by_square, by_sine = 0.0, 0.0, 0.0
-        for place in range(4):
-            atom = atoms[term, place]
+def gain_by_turn(atoms, shares, cosine, gains):
+    """What it gains by the cosine and by the sine of a torsion."""
+    by_cosine, by_square, by_sine = splat(0.0), splat(0.0), splat(0.0)
+    if shares.shape[1] > 0:
+        for place in range(len(atoms)):
+            atom = atoms[place]
             for even in range(EVEN):
-                gain = gains[atom, DENSITIES + even]
-                by_cosine += shares[term, place, even] * gain
-                by_square += shares[term, place, EVEN + even] * gain
+                gain = load(gains[atom, DENSITIES + even])
+                by_cosine += shares[place, even] * gain
+                by_square += shares[place, EVEN + even] * gain
             for odd in range(ODD):
-                by_sine += shares[term, place, 2 * EVEN + odd] * gains[atom, TWIST + odd]
-        bonded.by_cosine[term] = by_cosine + 2.0 * cosines[term] * by_square
-        bonded.by_sine[term] = by_sine
+                by_sine += shares[place, 2 * EVEN + odd] * load(gains[atom, TWIST + odd])
+    return by_cosine + 2.0 * cosine * by_square, by_sine

@@ -21,19 +21,20 @@ class BondedTables(NamedTuple):
     Attributes:
         bonds, angles, torsions: atoms of each.
         rest_lengths, rest_angles: nm, rad.
-        stretch, bend, turn: coefficients of the powers, kJ/mol [powers, terms].
+        stretch, bend, turn: coefficients of the energy's derivative by powers of what it depends
+            on, from the lowest on, kJ/mol [terms, powers].
         coupling: of a bend's two stretches with each other, and of their sum with the bend.
     """
 
     bonds: Int[np.ndarray, "B 2"]
     rest_lengths: Float[np.ndarray, " B"]
-    stretch: Float[np.ndarray, "4 B"]
+    stretch: Float[np.ndarray, "B 4"]
     angles: Int[np.ndarray, "A 3"]
     rest_angles: Float[np.ndarray, " A"]
-    bend: Float[np.ndarray, "4 A"]
-    coupling: Float[np.ndarray, "2 A"]
+    bend: Float[np.ndarray, "A 4"]
+    coupling: Float[np.ndarray, "A 2"]
     torsions: Int[np.ndarray, "T 4"]
-    turn: Float[np.ndarray, "6 T"]
+    turn: Float[np.ndarray, "T 6"]
 
 
 class StrainTables(NamedTuple):
@@ -51,27 +52,26 @@ class NonbondedTables(NamedTuple):
 
     Attributes:
         centres: of the Gaussians [G], K = G + 2 basis functions in all.
-        pairs: their atoms [P, 2].
-        pair: kJ/mol [K, P].
-        spread: of the densities that i spreads and j feels, and the other way round
-            [D, K, 2, P].
+        pair: kJ/mol [P, K].
+        sent: of the densities that an atom spreads [N, D, K].
+        felt: how much of those of the first atom the second feels [N, N, D].
         known: [N, H].
         surroundings, atom, atom_bias: linear maps of the atoms' network [D + S, H], [1 + C, H],
             [1 + C]; S is 0 where atoms feel no strains.
         charge: of every atom by nature, e [N].
-        solvent: of the screening functions [K, C].
+        solvent: of the screening functions [C, K].
     """
 
     centres: Float[np.ndarray, " G"]
-    pairs: Int[np.ndarray, "P 2"]
-    pair: Float[np.ndarray, "K P"]
-    spread: Float[np.ndarray, "D K 2 P"]
+    pair: Float[np.ndarray, "P K"]
+    sent: Float[np.ndarray, "N D K"]
+    felt: Float[np.ndarray, "N N D"]
     known: Float[np.ndarray, "N H"]
     surroundings: Float[np.ndarray, "S H"]
     atom: Float[np.ndarray, "C H"]
     atom_bias: Float[np.ndarray, " C"]
     charge: Float[np.ndarray, " N"]
-    solvent: Float[np.ndarray, "K C"]
+    solvent: Float[np.ndarray, "C K"]
 
 
 def bonded_tables(parameters: BondedParameters, terms: TermBatch) -> BondedTables:
@@ -80,13 +80,13 @@ def bonded_tables(parameters: BondedParameters, terms: TermBatch) -> BondedTable
     return BondedTables(
         bonds=_integers(terms.bonds[0])[soft],
         rest_lengths=_array(parameters.rest_lengths[0])[soft],
-        stretch=_array(parameters.stretch[0, soft].T),
+        stretch=_derivative(parameters.stretch[0, soft]),
         angles=_integers(terms.angles[0]),
         rest_angles=_array(parameters.rest_angles[0]),
-        bend=_array(parameters.bend[0].T),
-        coupling=_array(parameters.coupling[0].T),
+        bend=_derivative(parameters.bend[0]),
+        coupling=_array(parameters.coupling[0]),
         torsions=_integers(terms.torsions[0]),
-        turn=_array(parameters.turn[0].T),
+        turn=_derivative(parameters.turn[0]),
     )
 
 
@@ -107,20 +107,24 @@ def nonbonded_tables(network: Nonbonded, parameters: NonbondedParameters) -> Non
     felt_by = (network.density, network.strain) if network.strain else (network.density,)
     n_atoms = parameters.pair.shape[1]
     i, j = torch.tril_indices(n_atoms, n_atoms, offset=-1)
-    sent, felt = parameters.sent[0], parameters.felt[0]
-    passed = torch.stack([sent[a] * felt[a, b][:, None] for a, b in ((i, j), (j, i))])
     return NonbondedTables(
         centres=_array(parameters.centres),
-        pairs=_integers(torch.stack([i, j], dim=1)),
-        pair=_array(parameters.pair[0, i, j].T),
-        spread=_array(passed.permute(3, 2, 0, 1)),
+        pair=_array(parameters.pair[0, i, j]),
+        sent=_array(parameters.sent[0].transpose(1, 2)),
+        felt=_array(parameters.felt[0]),
         known=_array(parameters.known[0]),
         surroundings=_array(torch.cat([felt.weight for felt in felt_by], dim=1).T),
         atom=_array(network.atom.weight),
         atom_bias=_array(network.atom.bias),
         charge=_array(parameters.charge[0, :, 0]),
-        solvent=_array(network.solvent),
+        solvent=_array(network.solvent.T),
     )
+
+
+def _derivative(coefficients: Tensor) -> Float[np.ndarray, "n p"]:
+    """Of Σ_p a_p qᵖ, p from 1 on, with one row of coefficients a term."""
+    powers = torch.arange(1.0, coefficients.shape[1] + 1.0, dtype=coefficients.dtype)
+    return _array(coefficients * powers)
 
 
 def _soft(terms: TermBatch) -> Int[np.ndarray, " B"]:
