@@ -99,7 +99,7 @@ def thermal_velocities(
 ) -> Replicas:
     """Canonical velocities (nm/ps) at every geometry, along its constraints."""
     drawn = maxwell_boltzmann(rng, dynamics.masses, temperature, (len(x),))
-    return np.stack([dynamics.constrain_velocities(a, b) for a, b in zip(x, drawn, strict=True)])
+    return dynamics.constrain_all_velocities(x, drawn)
 
 
 def _returned(state: PhaseState, fresh: PhaseState, masses: Masses, hottest: float) -> PhaseState:

@@ -1,29 +1,32 @@
 """What true physics adds to a jump, and what it costs in true-force calls.
 
-Each corrector takes the landing of one replica to a state whose constraints hold to 1e-8 and
-whose force and energy are known, so that the next jump starts from a paid-for force.
+Each corrector takes the landings of some replicas to states whose constraints hold to 1e-8 and
+whose forces and energies are known, so that the next jump starts from a paid-for force.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from kstep.config import Landing
-from kstep.md.dynamics import Atoms, TrueDynamics, TrueState
+from kstep.hybrid.state import PhaseState, Replicas
+from kstep.md.dynamics import TrueDynamics, TrueState
 
 
 @dataclass(frozen=True, eq=False)
 class Landed:
-    """Where a jump has taken one replica.
+    """Where a jump has taken one or more replicas.
 
     Attributes:
-        x: nm [N, 3].
-        v: nm/ps [N, 3].
+        x: nm [R, N, 3].
+        v: nm/ps [R, N, 3].
         closing_ps: weight of the true force in the kick that `v` still lacks, ps.
     """
 
-    x: Atoms
-    v: Atoms
+    x: Replicas
+    v: Replicas
     closing_ps: float
 
 
@@ -32,13 +35,13 @@ class Corrector:
     """A corrector and the bookkeeping it implies.
 
     Attributes:
-        apply: (dynamics, landing) → state.
+        apply: (dynamics, landing) → states without debt.
         landing: where the jump must end.
         base_steps: base steps by which the corrector itself advances time.
-        calls: true-force calls of one application.
+        calls: true-force calls for each replica.
     """
 
-    apply: Callable[[TrueDynamics, Landed], TrueState]
+    apply: Callable[[TrueDynamics, Landed], PhaseState]
     landing: Landing
     base_steps: int
     calls: int
@@ -53,24 +56,24 @@ class Corrector:
         return self.landing == "closing_kick"
 
 
-def no_step(dynamics: TrueDynamics, landed: Landed) -> TrueState:
+def no_step(dynamics: TrueDynamics, landed: Landed) -> PhaseState:
     """Constraints only, and the force that the next jump and the guard need: one call."""
-    x = dynamics.constrain_positions(landed.x)
-    v = dynamics.constrain_velocities(x, landed.v)
-    forces, epot = dynamics.evaluate(x)
-    return TrueState(x, v, forces, epot)
+    x = _constrained(dynamics, landed.x)
+    v = dynamics.constrain_all_velocities(x, landed.v)
+    return PhaseState(x, v, *dynamics.evaluate_all(x), np.zeros(len(x)))
 
 
-def velocity_verlet(dynamics: TrueDynamics, landed: Landed) -> TrueState:
+def velocity_verlet(dynamics: TrueDynamics, landed: Landed) -> PhaseState:
     """One velocity-Verlet step, forces at both ends: two calls.
 
     v½ = v̂ + dt/2m F(x̂); x* = x̂ + dt v½; v* = v½ + dt/2m F(x*), with RATTLE.
     """
-    x = dynamics.constrain_positions(landed.x)
-    return dynamics.steps(x, dynamics.constrain_velocities(x, landed.v), 1)
+    x = _constrained(dynamics, landed.x)
+    v = dynamics.constrain_all_velocities(x, landed.v)
+    return joined([dynamics.steps(*start, 1) for start in zip(x, v, strict=True)])
 
 
-def drift_kick_drift(dynamics: TrueDynamics, landed: Landed) -> TrueState:
+def drift_kick_drift(dynamics: TrueDynamics, landed: Landed) -> PhaseState:
     """The step of position Verlet, closed at its kick: one call.
 
     Position Verlet repeats drift(½) kick drift(½). Cut at the drifts, no force is known at the
@@ -83,11 +86,11 @@ def drift_kick_drift(dynamics: TrueDynamics, landed: Landed) -> TrueState:
     velocity Verlet over k + 1.
     """
     half = 0.5 * dynamics.dt_ps
-    x = dynamics.constrain_positions(landed.x + half * landed.v)
+    x = _constrained(dynamics, landed.x + half * landed.v)
     return closing_kick(dynamics, Landed(x, landed.v, half))
 
 
-def closing_kick(dynamics: TrueDynamics, landed: Landed) -> TrueState:
+def closing_kick(dynamics: TrueDynamics, landed: Landed) -> PhaseState:
     """The true force's part in the last kick of a splitting: one call.
 
     A splitting opens with the force that is known and would close with one that is not. So the
@@ -98,9 +101,25 @@ def closing_kick(dynamics: TrueDynamics, landed: Landed) -> TrueState:
     projected on the constraints closes it. With an exact jump over k steps this is velocity
     Verlet over k.
     """
-    forces, epot = dynamics.evaluate(landed.x)
+    forces, epot = dynamics.evaluate_all(landed.x)
     v = landed.v + landed.closing_ps * forces / dynamics.masses[:, None]
-    return TrueState(landed.x, dynamics.constrain_velocities(landed.x, v), forces, epot)
+    projected = dynamics.constrain_all_velocities(landed.x, v)
+    return PhaseState(landed.x, projected, forces, epot, np.zeros(len(epot)))
+
+
+def joined(states: Sequence[TrueState]) -> PhaseState:
+    """States of single replicas as one, without debt."""
+    return PhaseState(
+        x=np.stack([state.x for state in states]),
+        v=np.stack([state.v for state in states]),
+        forces=np.stack([state.forces for state in states]),
+        epot=np.array([state.epot for state in states]),
+        debt=np.zeros(len(states)),
+    )
+
+
+def _constrained(dynamics: TrueDynamics, x: Replicas) -> Replicas:
+    return np.stack([dynamics.constrain_positions(positions) for positions in x])
 
 
 CORRECTORS: dict[str, Corrector] = {
@@ -111,17 +130,16 @@ CORRECTORS: dict[str, Corrector] = {
 }
 
 
-def descend(dynamics: TrueDynamics, x: Atoms, iterations: int) -> Atoms:
+def descend(dynamics: TrueDynamics, x: Replicas, iterations: int) -> Replicas:
     """Pull landed positions towards the minimum by steepest descent: one call an iteration.
 
     The step ½ dt² F/m is what a base step would move an atom from rest, hence stable wherever
     the base integrator is.
     """
     for _ in range(iterations):
-        forces, _ = dynamics.evaluate(x)
-        x = dynamics.constrain_positions(
-            x + 0.5 * dynamics.dt_ps**2 * forces / dynamics.masses[:, None]
-        )
+        forces, _ = dynamics.evaluate_all(x)
+        step = 0.5 * dynamics.dt_ps**2 * forces / dynamics.masses[:, None]
+        x = _constrained(dynamics, x + step)
     return x
 
 

@@ -1,9 +1,9 @@
 """Generalised hybrid Monte Carlo: every jump is a proposal, tried by its true energy."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 
 from kstep.config import HybridConfig
 from kstep.errors import ArtifactError
@@ -74,17 +74,17 @@ class GhmcStep(MacroStep):
         result = replace(state, v=-state.v)
         trying, at, climbed = np.arange(state.n_replicas), state, np.zeros(state.n_replicas)
         for _ in range(1 + self._config.extra_chances):
-            attempt = self.attempt(at, trying.tolist())
+            attempt = self.attempt(at, trying)
             end, proper = attempt.state, self._is_proper(at, attempt)
             climbed = climbed + attempt.error
             accepted = proper & (climbed < bar[trying])
             self.accounts.proposals += len(trying)
             self.accounts.acceptances += int(accepted.sum())
-            result = _put(result, trying[accepted], _take(end, accepted))
+            result = result.with_others(trying[accepted], end.of(accepted))
             again = proper & ~accepted
             if not again.any():
                 break
-            trying, at, climbed = trying[again], _take(end, again), climbed[again]
+            trying, at, climbed = trying[again], end.of(again), climbed[again]
         return result
 
     def _is_proper(self, state: PhaseState, attempt: Attempt) -> Bool[np.ndarray, " R"]:
@@ -96,16 +96,3 @@ class GhmcStep(MacroStep):
         flight = end.x - self._jump_duration * end.v
         back = landing_is_sane(self._guard, flight, state.x, -state.v)
         return np.asarray(attempt.accepted & back)
-
-
-def _take(state: PhaseState, chosen: Bool[np.ndarray, " R"]) -> PhaseState:
-    """The states of some replicas."""
-    return PhaseState(*(getattr(state, part.name)[chosen] for part in fields(state)))
-
-
-def _put(state: PhaseState, replicas: Int[np.ndarray, " r"], those: PhaseState) -> PhaseState:
-    """The state with some replicas in another."""
-    parts = {part.name: getattr(state, part.name).copy() for part in fields(state)}
-    for name, values in parts.items():
-        values[replicas] = getattr(those, name)
-    return PhaseState(**parts)

@@ -1,21 +1,21 @@
 """One macro-step: jump → conservation → constraints → corrector → guard."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from kstep.config import HybridConfig
 from kstep.errors import ArtifactError, ConfigError
 from kstep.hybrid.conservation import Conservation, Inherent, Restored, rescale_to_energy
-from kstep.hybrid.correctors import CORRECTORS, Landed, descend
+from kstep.hybrid.correctors import CORRECTORS, Landed, descend, joined
 from kstep.hybrid.guard import energy_is_kept, landing_is_sane
 from kstep.hybrid.state import Jump, PhaseState, Replicas
-from kstep.md.dynamics import TrueDynamics, TrueState
+from kstep.md.dynamics import TrueDynamics
 from kstep.potentials import COUNTS
 
 Ensemble = Literal["nvt", "nve", "nve_rescaled"]
@@ -125,20 +125,17 @@ class MacroStep:
 
     def start(self, x: Replicas, v: Replicas) -> PhaseState:
         """The state at (x, v): one true-force call for each replica."""
-        states = []
-        for replica, (positions, velocities) in enumerate(zip(x, v, strict=True)):
-            with self._counted(replica):
-                forces, epot = self._dynamics.evaluate(positions)
-            states.append(TrueState(positions, velocities, forces, epot))
-        return _stack(states, np.zeros(len(states)))
+        with self._charged_to(np.arange(len(x))):
+            forces, epot = self._dynamics.evaluate_all(x)
+        return PhaseState(x, v, forces, epot, np.zeros(len(x)))
 
-    def attempt(self, state: PhaseState, replicas: Sequence[int] | None = None) -> Attempt:
+    def attempt(self, state: PhaseState, replicas: Int[np.ndarray, " R"] | None = None) -> Attempt:
         """The bare map (jump, conservation, constraints, corrector) and the guard's opinion.
 
         `replicas` are those whose state it is, for the accounts; all where nothing is said.
         """
         config, accounts = self._config, self.accounts
-        charged = range(state.n_replicas) if replicas is None else replicas
+        charged = np.arange(state.n_replicas) if replicas is None else replicas
         with accounts.timing("jump"):
             x, v = self._jump(state.x, state.v, state.forces)
         with accounts.timing("conservation"):
@@ -149,11 +146,11 @@ class MacroStep:
             v = np.where(sane[:, None, None], v, state.v)
             x, v = self._conservation.of_landing(state, x, v)
         with accounts.timing("corrector"):
-            rows = [
-                self._correct(replica, x[row], v[row]) if sane[row] else _row(state, row)
-                for row, replica in enumerate(charged)
-            ]
-            corrected = _stack(rows, state.debt)
+            corrected = state
+            if sane.any():
+                end = self._correct(x[sane], v[sane], charged[sane])
+                corrected = end if sane.all() else state.with_others(sane, end)
+                corrected = replace(corrected, debt=state.debt)
         with accounts.timing("conservation"):
             corrected = self._conservation.of_end(state, corrected)
             error = corrected.etot(self._masses) - state.etot(self._masses)
@@ -174,35 +171,32 @@ class MacroStep:
         if accepted.all():
             return corrected
         with accounts.timing("fallback"):
-            rows = [
-                _row(corrected, replica)
-                if accepted[replica]
-                else self._fall_back(replica, _row(state, replica))
-                for replica in range(state.n_replicas)
-            ]
-            result = _stack(rows, state.debt)
+            result = corrected.with_others(~accepted, self._fall_back(state, ~accepted))
             # True dynamics fluctuate too: leaving that out would let errors of one sign creep in.
             change = result.etot(self._masses) - state.etot(self._masses)
             return replace(result, debt=state.debt + change)
 
-    def _correct(self, replica: int, x: np.ndarray, v: np.ndarray) -> TrueState:
-        with self._counted(replica):
+    def _correct(self, x: Replicas, v: Replicas, replicas: Int[np.ndarray, " R"]) -> PhaseState:
+        with self._charged_to(replicas):
             x = descend(self._dynamics, x, self._config.projection_iterations)
             return self._corrector.apply(self._dynamics, Landed(x, v, self._jump.closing_ps))
 
-    def _fall_back(self, replica: int, state: TrueState) -> TrueState:
-        self.accounts.rejected_jumps += 1
+    def _fall_back(self, state: PhaseState, refused: Bool[np.ndarray, " R"]) -> PhaseState:
+        replicas = np.flatnonzero(refused)
+        self.accounts.rejected_jumps += len(replicas)
         calls = self._dynamics.calls
-        with self._counted(replica):
-            result = self._dynamics.steps(state.x, state.v, self.base_steps)
+        with self._charged_to(replicas):
+            starts = zip(state.x[refused], state.v[refused], strict=True)
+            result = joined([self._dynamics.steps(*start, self.base_steps) for start in starts])
         self.accounts.fallback_calls += self._dynamics.calls - calls
         return result
 
     @contextmanager
-    def _counted(self, replica: int) -> Iterator[None]:
+    def _charged_to(self, replicas: Int[np.ndarray, " R"]) -> Iterator[None]:
+        """Share out the calls made inside, which are equally many for each of them."""
         before = self._dynamics.calls
         yield
-        self.accounts.calls[replica] += self._dynamics.calls - before
+        self.accounts.calls[replicas] += (self._dynamics.calls - before) // len(replicas)
 
 
 def _require_fit(jump: Jump, config: HybridConfig) -> None:
@@ -218,19 +212,3 @@ def _require_fit(jump: Jump, config: HybridConfig) -> None:
             "hybrid.projection_iterations must be 0 with hybrid.corrector closing_kick: a "
             "minimiser after the jump would break its reversibility."
         )
-
-
-def _row(state: PhaseState, replica: int) -> TrueState:
-    return TrueState(
-        state.x[replica], state.v[replica], state.forces[replica], float(state.epot[replica])
-    )
-
-
-def _stack(states: list[TrueState], debt: np.ndarray) -> PhaseState:
-    return PhaseState(
-        x=np.stack([state.x for state in states]),
-        v=np.stack([state.v for state in states]),
-        forces=np.stack([state.forces for state in states]),
-        epot=np.array([state.epot for state in states]),
-        debt=debt,
-    )

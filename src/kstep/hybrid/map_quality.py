@@ -93,7 +93,7 @@ class BareMap:
         size = STEP * self._duration * math.sqrt(BOLTZMANN * temperature)
         shifts = size / weight * np.concatenate([start, -start])
         moved = np.stack([self._dynamics.constrain_positions(x + shift) for shift in shifts])
-        turned = np.stack([self._dynamics.constrain_velocities(place, v) for place in moved])
+        turned = self._dynamics.constrain_all_velocities(moved, np.broadcast_to(v, moved.shape))
         unmoved = np.broadcast_to(x, shifts.shape)
         kicked = v + shifts / self._duration
         end_x, end_v = self._apply(

@@ -1,15 +1,17 @@
 """Phase-space states of several replicas, and the interface of a jump."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from kstep.config import Landing
 from kstep.mechanics import kinetic_energy
 
 Replicas = Float[np.ndarray, "R N 3"]
+Chosen = Bool[np.ndarray, " R"] | Int[np.ndarray, " r"]
+"""Replicas, by a mask or by their numbers."""
 
 
 @runtime_checkable
@@ -62,6 +64,17 @@ class PhaseState:
     def n_replicas(self) -> int:
         """R."""
         return len(self.x)
+
+    def of(self, chosen: Chosen) -> "PhaseState":
+        """Some of the replicas."""
+        return PhaseState(*(getattr(self, part.name)[chosen] for part in fields(self)))
+
+    def with_others(self, chosen: Chosen, others: "PhaseState") -> "PhaseState":
+        """The state with some replicas replaced."""
+        parts = {part.name: getattr(self, part.name).copy() for part in fields(self)}
+        for name, values in parts.items():
+            values[chosen] = getattr(others, name)
+        return PhaseState(**parts)
 
     def etot(self, masses: Float[np.ndarray, " N"]) -> Float[np.ndarray, " R"]:
         """Total energy, kJ/mol [R]."""

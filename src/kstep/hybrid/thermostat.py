@@ -40,6 +40,5 @@ class OrnsteinUhlenbeck:
         masses = self._dynamics.masses
         noise = maxwell_boltzmann(self._rng, masses, self._temperature, (state.n_replicas,))
         mixed = self._keep * state.v + math.sqrt(1.0 - self._keep**2) * noise
-        pairs = zip(state.x, mixed, strict=True)
-        v = np.stack([self._dynamics.constrain_velocities(a, b) for a, b in pairs])
+        v = self._dynamics.constrain_all_velocities(state.x, mixed)
         return replace(state, v=v, debt=self._keep * state.debt)

@@ -13,6 +13,7 @@ from kstep.md.systems import particle_masses
 from kstep.potentials import stopped
 
 Atoms = Float[np.ndarray, "N 3"]
+Replicas = Float[np.ndarray, "R N 3"]
 
 
 def explosion(name: str, dynamics: str) -> SimulationError:
@@ -50,8 +51,8 @@ class TrueDynamics:
         calls: true-force evaluations so far (energy included in each).
         dt_ps: the base time step, ps.
         masses: Da [N].
-        project: (x, v) → what `constrain_velocities` returns, where there is a faster way to it
-            than OpenMM's, to which the state has to go and come back.
+        project: (x, v) → v projected, of replicas, where there is a faster way to what
+            `constrain_velocities` returns than OpenMM's, to which states have to go and come back.
     """
 
     def __init__(self, context: openmm.Context, dt_ps: float, name: str) -> None:
@@ -59,7 +60,7 @@ class TrueDynamics:
         self._context = context
         self._integrator = context.getIntegrator()
         self._name = name
-        self.project: Callable[[Atoms, Atoms], Atoms] | None = None
+        self.project: Callable[[Replicas, Replicas], Replicas] | None = None
         self.calls = 0
         self.dt_ps = dt_ps
         system = context.getSystem()
@@ -77,6 +78,13 @@ class TrueDynamics:
         forces = np.array(state.getForces(asNumpy=True)._value)
         return forces, float(state.getPotentialEnergy()._value)
 
+    def evaluate_all(self, x: Replicas) -> tuple[Replicas, Float[np.ndarray, " R"]]:
+        """The same for every replica: as many calls."""
+        forces, epot = np.empty_like(x, dtype=np.float64), np.empty(len(x))
+        for replica, positions in enumerate(x):
+            forces[replica], epot[replica] = self.evaluate(positions)
+        return forces, epot
+
     def constrain_positions(self, x: Atoms) -> Atoms:
         """The nearby positions with all constrained lengths right (to 1e-8)."""
         if not self.n_constraints:
@@ -87,10 +95,20 @@ class TrueDynamics:
 
     def constrain_velocities(self, x: Atoms, v: Atoms) -> Atoms:
         """V without its components along the constraints at x (mass-weighted projection)."""
+        (projected,) = self.constrain_all_velocities(x[None], v[None])
+        return np.asarray(projected)
+
+    def constrain_all_velocities(self, x: Replicas, v: Replicas) -> Replicas:
+        """The same for every replica."""
         if not self.n_constraints:
             return v
         if self.project is not None:
             return self.project(x, v)
+        projected = [self._constrained(*state) for state in zip(x, v, strict=True)]
+        return np.stack(projected) if projected else v
+
+    def _constrained(self, x: Atoms, v: Atoms) -> Atoms:
+        """Velocities as OpenMM constrains them."""
         self._context.setPositions(x)
         self._context.setVelocities(v)
         self._context.applyVelocityConstraints(CONSTRAINT_TOLERANCE)

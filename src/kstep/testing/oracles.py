@@ -146,8 +146,7 @@ class NoisyJump:
             return landed_x, landed_v
         dynamics = self.jump.dynamics
         landed_x = np.stack([dynamics.constrain_positions(a) for a in landed_x])
-        pairs = zip(landed_x, landed_v, strict=True)
-        return landed_x, np.stack([dynamics.constrain_velocities(a, b) for a, b in pairs])
+        return landed_x, dynamics.constrain_all_velocities(landed_x, landed_v)
 
 
 def _kicked(

@@ -12,7 +12,7 @@ from kstep.model.compiled.force import (
     potential_tables,
 )
 from kstep.model.compiled.functions import add_vector, vector
-from kstep.model.compiled.lanes import LANES, in_lanes
+from kstep.model.compiled.lanes import LANES, in_lanes, octets, out_of_lanes
 from kstep.model.compiled.machine import compiled, inlined
 from kstep.model.compiled.nonbonded import make_nonbonded_scratch
 from kstep.model.compiled.rigid import (
@@ -75,12 +75,10 @@ class CompiledJump:
     def __call__(self, x: Replicas, v: Replicas, f: Replicas) -> tuple[Replicas, Replicas]:
         """nm, nm/ps and kJ/mol/nm."""
         landed, moving = np.empty_like(x, dtype=np.float64), np.empty_like(v, dtype=np.float64)
-        for first in range(0, len(x), LANES):
-            some = slice(first, first + LANES)
+        for some in octets(len(x)):
             at, velocity, force = (in_lanes(array[some]) for array in (x, v, f))
             self._jump(at, velocity, force)
-            landed[some] = np.moveaxis(at, -1, 0)[: len(x) - first]
-            moving[some] = np.moveaxis(velocity, -1, 0)[: len(x) - first]
+            landed[some], moving[some] = out_of_lanes(at, some), out_of_lanes(velocity, some)
         return landed, moving
 
     def _jump(self, x: Atoms, v: Atoms, f: Atoms) -> None:

@@ -67,10 +67,20 @@ def _in_all_lanes(context: Any, builder: Any, value: Any, kind: Any) -> Any:
     return builder.shuffle_vector(first, nothing, order)
 
 
+def octets(replicas: int) -> list[slice]:
+    """Who goes together."""
+    return [slice(first, min(first + LANES, replicas)) for first in range(0, replicas, LANES)]
+
+
 def in_lanes(replicas: Float[np.ndarray, "R N 3"]) -> Float[np.ndarray, "N 3 L"]:
     """Up to eight replicas in lanes; what is left over repeats the last of them."""
     chosen = np.minimum(np.arange(LANES), len(replicas) - 1)
-    return np.ascontiguousarray(np.moveaxis(replicas[chosen], 0, -1), dtype=np.float64)
+    return np.array(replicas[chosen].transpose(1, 2, 0), dtype=np.float64, order="C")
+
+
+def out_of_lanes(lanes: Float[np.ndarray, "N 3 L"], octet: slice) -> Float[np.ndarray, "R N 3"]:
+    """The replicas of an octet."""
+    return lanes.transpose(2, 0, 1)[: octet.stop - octet.start]
 
 
 @intrinsic

@@ -26,6 +26,8 @@ from kstep.model.compiled.lanes import (
     in_lane,
     in_lanes,
     load,
+    octets,
+    out_of_lanes,
     splat,
     store,
     where_below,
@@ -123,16 +125,19 @@ class RigidProjection:
     def __init__(self, atoms: Int[np.ndarray, "C 2"], masses: Float[np.ndarray, " N"]) -> None:
         self._tables = rigid_tables(atoms, np.zeros(len(atoms)), masses)
         self._scratch = make_rigid_scratch(self._tables)
-        nowhere = np.zeros((len(masses), 3))
+        nowhere = np.zeros((1, len(masses), 3))
         self(nowhere, nowhere)  # compiles it, before the run's time begins
 
     def __call__(
-        self, x: Float[np.ndarray, "N 3"], v: Float[np.ndarray, "N 3"]
-    ) -> Float[np.ndarray, "N 3"]:
-        """Nm and nm/ps."""
-        at, projected = in_lanes(x[None]), in_lanes(v[None])
-        project_at(at, projected, self._tables, self._scratch)
-        return np.ascontiguousarray(projected[..., 0])
+        self, x: Float[np.ndarray, "R N 3"], v: Float[np.ndarray, "R N 3"]
+    ) -> Float[np.ndarray, "R N 3"]:
+        """Nm and nm/ps, of replicas."""
+        projected = np.empty_like(v, dtype=np.float64)
+        for some in octets(len(x)):
+            at, moving = in_lanes(x[some]), in_lanes(v[some])
+            project_at(at, moving, self._tables, self._scratch)
+            projected[some] = out_of_lanes(moving, some)
+        return projected
 
 
 def _groups(atoms: Int[np.ndarray, "C 2"]) -> list[list[int]]:
