@@ -10,13 +10,18 @@ from kstep.model.compiled import RigidProjection
 
 
 def make_dynamics(system: openmm.System, dt_ps: float, platform: str, name: str) -> TrueDynamics:
-    """The true forces, constraints and base steps of a System on a platform.
+    """The true forces, constraints and base steps of a System on a platform."""
+    context = make_context(system, recording_velocity_verlet(dt_ps), platform)
+    return dynamics_in(context, dt_ps, name)
+
+
+def dynamics_in(context: openmm.Context, dt_ps: float, name: str) -> TrueDynamics:
+    """The same in a Context that has a `recording_velocity_verlet`.
 
     Every macro-step projects velocities twice, which through OpenMM takes longer than a cheap
     force.
     """
-    context = make_context(system, recording_velocity_verlet(dt_ps), platform)
-    dynamics = TrueDynamics(context, dt_ps, name)
+    dynamics, system = TrueDynamics(context, dt_ps, name), context.getSystem()
     if dynamics.n_constraints:
         numbers = range(dynamics.n_constraints)
         bonds = [system.getConstraintParameters(number)[:2] for number in numbers]

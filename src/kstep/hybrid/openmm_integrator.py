@@ -9,10 +9,10 @@ from openmm import unit
 from kstep.config import HybridConfig
 from kstep.errors import ConfigError
 from kstep.hybrid.correctors import usual_corrector
+from kstep.hybrid.dynamics import dynamics_in
 from kstep.hybrid.macrostep import Accounts, Ensemble, MacroStep
 from kstep.hybrid.state import Jump, PhaseState
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
-from kstep.md.dynamics import TrueDynamics
 from kstep.md.integrators import add_recording_velocity_verlet
 
 
@@ -105,7 +105,7 @@ class KStepIntegrator(openmm.CustomIntegrator):
     def _attach(self) -> openmm.Context:
         if self._context is None:
             self._context = self._find_context()
-            dynamics = TrueDynamics(self._context, self._dt_ps, "KStepIntegrator")
+            dynamics = dynamics_in(self._context, self._dt_ps, "KStepIntegrator")
             ensemble: Ensemble = "nve" if self._temperature is None else "nvt"
             self._macro_step = MacroStep(self._jump, dynamics, self._config, 1, ensemble)
             self._thermostat = None

@@ -1,20 +1,27 @@
-r"""Where it pays: an expensive potential, plain MD against the hybrid on the clock.
+r"""On the clock: plain MD against the hybrid, in turns, on one thread.
+
+Where forces are cheap, with the network that comes with kstep and eight replicas in lockstep:
+
+    kstep prep paths.data=clock
+    python benchmarks/clock.py --replicas 8 --write docs/clock_results.md \
+        --plot docs/images/clock.png paths.data=clock hybrid.network=shipped
+
+Where they are expensive, with networks adapted to them:
 
     kstep prep  paths.data=expensive prep.molecules=data/expensive.smi potential.name=gfn2-xtb
     kstep adapt paths.data=expensive paths.run=runs/expensive potential.name=gfn2-xtb \
         model.strains=true adapt.max_minutes=3 hybrid.temperature_K=300
-    python benchmarks/expensive.py --write docs/expensive_results.md \
-        --plot docs/images/expensive.png \
-        paths.data=expensive paths.run=runs/expensive potential.name=gfn2-xtb
+    python benchmarks/clock.py --write docs/expensive_results.md --plot docs/images/expensive.png \
+        paths.data=expensive paths.run=runs/expensive potential.name=gfn2-xtb hybrid.network=adapted
 
-Every molecule of `paths.data` runs on one thread, in one process, with the network that `kstep
-adapt` made for it. Plain MD is OpenMM's Langevin-middle integrator at 2 fs with rigid bonds to
-hydrogen, and at 4 fs with hydrogens of 3 Da; the hybrid samples by GHMC (exact) and with a
-thermostat (NVT) at each k. They take turns, `--rounds` times, for `--seconds` each, so that a load
-on the machine meets all alike; ratios are medians over the rounds, with the range in brackets.
-Framework is what a macro-step takes beside the jump and the true force. The bill of the adaptation
-is its true-force calls and its minutes; it is paid back after the simulated time at which plain MD
-has taken as long as adaptation and hybrid together.
+Plain MD is OpenMM's Langevin-middle integrator on the platform that is fastest for the molecule, at
+2 fs with rigid bonds to hydrogen, and at 4 fs with hydrogens of 3 Da; the hybrid samples by GHMC
+(exact) and with a thermostat (NVT) at each k. They take turns, `--rounds` times, for `--seconds`
+each, so that a load on the machine meets all alike; ratios are medians over the rounds, with the
+range in brackets. Time is for a ns of one replica; plain MD takes as long for each of many.
+Framework is what a macro-step takes beside the jump and the true force, where Python computes that.
+The bill of an adaptation is its true-force calls and its minutes; it is paid back after the
+simulated time at which plain MD has taken as long as adaptation and hybrid together.
 """
 
 import argparse
@@ -29,23 +36,21 @@ import openmm
 import torch
 from document import put_section
 
-from kstep.adapt.exploring import explore
-from kstep.artifacts import read_json
+from kstep.adapt.exploring import explore, thermal_velocities
 from kstep.config import Config, load_config
 from kstep.controls.hydrogens import repartition
 from kstep.hybrid import Jump, make_dynamics
 from kstep.hybrid.ghmc import GhmcStep
 from kstep.hybrid.learned import load_learned_jump
-from kstep.hybrid.macrostep import MacroStep
+from kstep.hybrid.macrostep import Accounts, MacroStep
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
 from kstep.md.dynamics import TrueDynamics
 from kstep.md.integrators import CONSTRAINT_TOLERANCE
-from kstep.md.platforms import make_context
+from kstep.md.platforms import make_context, resolve_platform
 from kstep.md.systems import load_system
-from kstep.mechanics import maxwell_boltzmann
 from kstep.model import SplittingJump, load_jump
 from kstep.molecule import Molecule, prepared_molecules
-from kstep.networks import adaptation_folder
+from kstep.networks import networks_for
 from kstep.potentials import Potential, PythonSystem
 from kstep.progress import progress
 
@@ -94,8 +99,8 @@ def main() -> None:
     torch.set_num_threads(1)
     tables, bars = [], {}
     for molecule in prepared_molecules(config):
-        runners = list(_plain(config, molecule)) + list(_hybrids(config, molecule))
-        with progress(f"expensive {molecule.name}", options.rounds, "rounds") as bar:
+        runners = [*_plain(config, molecule), *_hybrids(config, molecule, options.replicas)]
+        with progress(f"clock {molecule.name}", options.rounds, "rounds") as bar:
             for _ in range(options.rounds):
                 for runner in runners:
                     runner.run(options.seconds)
@@ -104,7 +109,12 @@ def main() -> None:
         bars[molecule.name] = {r.name: _speedups(runners[0], r) for r in runners}
         print(tables[-1])
     if options.write:
-        what = f"Potential {config.potential.title}, one thread (`benchmarks/expensive.py`)."
+        together = (
+            f"{options.replicas} replicas together" if options.replicas > 1 else "one replica"
+        )
+        what = (
+            f"Potential {config.potential.title}, one thread, {together} (`benchmarks/clock.py`)."
+        )
         put_section(options.write, "On the clock", "\n\n".join([what, *tables]))
     if options.plot:
         _plot(bars, options.plot)
@@ -119,7 +129,7 @@ def _plain(config: Config, molecule: Molecule) -> Iterator[Runner]:
         integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, FRICTION, dt_ps)
         integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
         integrator.setRandomNumberSeed(md.seed)
-        context = make_context(system, integrator, "Reference")
+        context = make_context(system, integrator, _fastest(system, config, molecule))
         context.setPositions(molecule.positions)
         context.setVelocitiesToTemperature(TEMPERATURE, md.seed)
         integrator.step(round(SETTLING_PS / dt_ps))
@@ -131,54 +141,64 @@ def _plain(config: Config, molecule: Molecule) -> Iterator[Runner]:
         yield Runner(name, advance)
 
 
-def _hybrids(config: Config, molecule: Molecule) -> Iterator[Runner]:
-    checkpoint = adaptation_folder(config, molecule) / "train" / "best.ckpt"
+def _fastest(system: openmm.System, config: Config, molecule: Molecule) -> str:
+    platform, _ = resolve_platform("auto", system, molecule.positions, config.md.dt_ps)
+    return platform
+
+
+def _hybrids(config: Config, molecule: Molecule, replicas: int) -> Iterator[Runner]:
+    checkpoint = networks_for(config, [molecule])[molecule.name].checkpoint
     md = config.md
     for ensemble in ("ghmc", "nvt"):
         for k_steps in STRIDES:
             system = load_system(
                 molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent
             )
-            dynamics = make_dynamics(system, md.dt_ps, "Reference", molecule.name)
+            platform = _fastest(system, config, molecule)
+            dynamics = make_dynamics(system, md.dt_ps, platform, molecule.name)
             jump = load_learned_jump(checkpoint, molecule, k_steps, md.dt_ps, "closing_kick")
             rng = np.random.default_rng(md.seed)
-            step = _step(ensemble, jump, dynamics, config, rng)
+            step = _step(ensemble, jump, dynamics, config, replicas, rng)
             model = load_jump(checkpoint).model
             assert isinstance(model, SplittingJump)
-            (x,) = explore(model, molecule, dynamics, TEMPERATURE, 1, 1, rng)
-            v = dynamics.constrain_velocities(
-                x, maxwell_boltzmann(rng, molecule.masses, TEMPERATURE)
-            )
+            x = explore(model, molecule, dynamics, TEMPERATURE, replicas, replicas, rng)
+            v = thermal_velocities(x, dynamics, TEMPERATURE, rng)
             name = f"{ensemble.upper()}, k = {k_steps}"
             advance = _advancing(step, dynamics, x, v, rng)
-            assert isinstance(system, PythonSystem)
-            system.potential.seconds = 0.0
-            yield Runner(name, advance, step=step, potential=system.potential)
+            potential = system.potential if isinstance(system, PythonSystem) else None
+            if potential is not None:
+                potential.seconds = 0.0
+            yield Runner(name, advance, step=step, potential=potential)
 
 
 def _step(
-    ensemble: str, jump: Jump, dynamics: TrueDynamics, config: Config, rng: np.random.Generator
+    ensemble: str,
+    jump: Jump,
+    dynamics: TrueDynamics,
+    config: Config,
+    replicas: int,
+    rng: np.random.Generator,
 ) -> MacroStep:
     if ensemble == "ghmc":
-        return GhmcStep(jump, dynamics, config.hybrid, 1, TEMPERATURE, rng)
-    return MacroStep(jump, dynamics, config.hybrid, 1, "nvt")
+        return GhmcStep(jump, dynamics, config.hybrid, replicas, TEMPERATURE, rng)
+    return MacroStep(jump, dynamics, config.hybrid, replicas, "nvt")
 
 
 def _advancing(
     step: MacroStep, dynamics: TrueDynamics, x: np.ndarray, v: np.ndarray, rng: np.random.Generator
 ) -> Callable[[], tuple[float, int]]:
     thermostat = OrnsteinUhlenbeck(dynamics, TEMPERATURE, FRICTION, step.duration, rng)
-    state = step.start(x[None], v[None])
+    state, replicas = step.start(x, v), len(x)
 
     def advance() -> tuple[float, int]:
         nonlocal state
         before = dynamics.calls
         state = step(thermostat(state))
-        return step.duration, dynamics.calls - before
+        return replicas * step.duration, dynamics.calls - before
 
     for _ in range(round(SETTLING_PS / step.duration)):
         advance()
-    step.accounts = type(step.accounts)(calls=np.zeros(1, dtype=np.int64))
+    step.accounts = Accounts(calls=np.zeros(replicas, dtype=np.int64))
     return advance
 
 
@@ -187,16 +207,16 @@ def _speedups(baseline: Runner, runner: Runner) -> np.ndarray:
 
 
 def _table(config: Config, molecule: Molecule, runners: list[Runner]) -> str:
-    folder = adaptation_folder(config, molecule)
-    record, minutes = read_json(folder / "record.json"), read_json(folder / "timing.json")
-    baseline = runners[0]
-    lines = [
-        f"### {molecule.name}, {molecule.n_atoms} atoms",
-        "",
-        f"Adaptation: {record['force_calls']:,} true-force calls, "
-        f"{minutes['minutes']:.1f} minutes, "
-        f"force error {record['rounds'][-1]['force_error']:.1%}.",
-        "",
+    network, baseline = networks_for(config, [molecule])[molecule.name], runners[0]
+    lines = [f"### {molecule.name}, {molecule.n_atoms} atoms", ""]
+    if network.training_minutes is not None:
+        lines += [
+            f"Adaptation: {network.training_calls:,} true-force calls, "
+            f"{network.training_minutes:.1f} minutes, "
+            f"force error {network.training_rounds[-1]['force_error']:.1%}.",
+            "",
+        ]
+    lines += [
         "| way | hours per ns | force calls per ps | against MD, 2 fs | kept | jump | framework "
         "| paid back after |",
         "|---|---|---|---|---|---|---|---|",
@@ -208,22 +228,25 @@ def _table(config: Config, molecule: Molecule, runners: list[Runner]) -> str:
         lines.append(
             f"| {runner.name} | {rate * 1000 / 3600:.3g} | {np.mean(runner.calls_per_ps):.4g} "
             f"| {median:.2f} ({gain.min():.2f}–{gain.max():.2f}) "
-            + _of_hybrid(runner, float(np.median(baseline.rates)) - rate, minutes["minutes"])
+            + _of_hybrid(runner, float(np.median(baseline.rates)) - rate, network.training_minutes)
         )
     return "\n".join([*lines, ""])
 
 
-def _of_hybrid(runner: Runner, saved_per_ps: float, minutes: float) -> str:
+def _of_hybrid(runner: Runner, saved_per_ps: float, minutes: float | None) -> str:
     """Share of jumps kept, where the time goes, and when the adaptation is paid back."""
-    if runner.step is None or runner.potential is None:
+    if runner.step is None:
         return "| | | | |"
     books = runner.step.accounts
     kept = books.acceptance
     if kept is None:
         kept = 1.0 - books.rejected_jumps / books.macro_steps
-    jump, force = books.seconds["jump"] / runner.wall, runner.potential.seconds / runner.wall
-    paid = f"{60 * minutes / saved_per_ps:.0f} ps" if saved_per_ps > 0 else "never"
-    return f"| {kept:.1%} | {jump:.1%} | {1.0 - jump - force:.1%} | {paid} |"
+    jump, rest, paid = books.seconds["jump"] / runner.wall, "", ""
+    if runner.potential is not None:
+        rest = f"{1.0 - jump - runner.potential.seconds / runner.wall:.1%}"
+    if minutes is not None:
+        paid = f"{60 * minutes / saved_per_ps:.0f} ps" if saved_per_ps > 0 else "never"
+    return f"| {kept:.1%} | {jump:.1%} | {rest} | {paid} |"
 
 
 def _plot(bars: dict[str, dict[str, np.ndarray]], path: Path) -> None:
@@ -245,6 +268,7 @@ def _plot(bars: dict[str, dict[str, np.ndarray]], path: Path) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, action="append", default=[])
+    parser.add_argument("--replicas", type=int, default=1, help="that the hybrid runs together")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of every way in a round")
     parser.add_argument("--write", type=Path)
