@@ -38,12 +38,12 @@ from document import put_section
 
 from kstep.adapt.exploring import explore, thermal_velocities
 from kstep.config import Config, load_config
-from kstep.controls.hydrogens import repartition
 from kstep.hybrid import Jump, make_dynamics
 from kstep.hybrid.ghmc import GhmcStep
 from kstep.hybrid.learned import load_learned_jump
 from kstep.hybrid.macrostep import Accounts, MacroStep
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
+from kstep.hydrogens import repartition
 from kstep.md.dynamics import TrueDynamics
 from kstep.md.integrators import CONSTRAINT_TOLERANCE
 from kstep.md.platforms import make_context, resolve_platform
@@ -125,7 +125,8 @@ def _plain(config: Config, molecule: Molecule) -> Iterator[Runner]:
     for name, dt_ps, hydrogen in (("MD, 2 fs", 0.002, None), ("MD, 4 fs, H of 3 Da", 0.004, 3.0)):
         system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
         if hydrogen is not None:
-            repartition(system, molecule, hydrogen)
+            numbers, bonds = molecule.numbers.tolist(), molecule.bonds.tolist()
+            repartition(system, molecule.name, numbers, bonds, hydrogen)
         integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, FRICTION, dt_ps)
         integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
         integrator.setRandomNumberSeed(md.seed)

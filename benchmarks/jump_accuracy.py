@@ -88,7 +88,7 @@ def measure(config: Config, molecule: Molecule, network: Network) -> Row:
     source = survey(config.paths.data / "md" / f"{molecule.name}.npz")
     k_steps, hybrid = config.train.k_steps, config.hybrid
     model = load_jump(network.checkpoint).model
-    model = model.composed(k_steps, hybrid.drifts_per_step, hybrid.impulse)
+    model = model.composed(k_steps, config.md.dt_ps, hybrid.drifts_per_step, hybrid.impulse)
     physics = model.physics
     record = {"k_steps": k_steps, "dt_ps": source.dt_ps, "molecules": [molecule.name]}
     dataset = cut_windows([source], k_steps, record, lambda: None)

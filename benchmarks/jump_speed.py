@@ -96,7 +96,7 @@ def make_models(
     shipped = weights_file("propagator", k_steps)
     models = {
         "splitting": load_jump(splitting).model.composed(
-            k_steps, config.hybrid.drifts_per_step, config.hybrid.impulse
+            k_steps, config.md.dt_ps, config.hybrid.drifts_per_step, config.hybrid.impulse
         ),
         "propagator": load_jump(shipped).model
         if shipped.exists()

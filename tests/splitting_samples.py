@@ -117,7 +117,7 @@ def make_splitting(
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += noise * torch.randn_like(parameter)
-    return model.requires_grad_(False).composed(K, drifts_per_step, impulse)
+    return model.requires_grad_(False).composed(K, DT, drifts_per_step, impulse)
 
 
 def macro_step(model: SplittingJump, start: JumpBatch, true: Force) -> Map:

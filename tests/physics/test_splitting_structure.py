@@ -199,7 +199,7 @@ def test_with_the_right_force_the_error_falls_with_the_square_of_the_step(
     before = float(energy(model, start, start.x, start.v))
     errors, ends = [], []
     for drifts_per_step in (4, 8, 16):
-        finer = model.composed(K, drifts_per_step, 0.0)
+        finer = model.composed(K, DT, drifts_per_step, 0.0)
         x, v = start.x, start.v
         for _ in range(2):
             x, v = macro_step(finer, start, true)(x, v)
@@ -262,7 +262,7 @@ def test_with_the_right_force_it_is_openmms_velocity_verlet(
 def test_the_weights_of_a_jump_add_up_to_its_duration() -> None:
     """Whatever the composition, a constant force does the same to the velocities."""
     for k_steps, drifts_per_step, impulse in ((4, 1, 0.0), (8, 1, 0.5), (8, 2, 1.0), (16, 1, 0.3)):
-        model = make_splitting().composed(k_steps, drifts_per_step, impulse)
+        model = make_splitting().composed(k_steps, DT, drifts_per_step, impulse)
         closing = model.physics.closing_ps
         assert model.drifts == k_steps * drifts_per_step
         assert model.physics.duration == pytest.approx(k_steps * DT)
@@ -277,7 +277,7 @@ def test_the_weights_of_a_jump_add_up_to_its_duration() -> None:
 def test_another_composition_leaves_the_first_as_it_was() -> None:
     start, model = hydroxylamine().states(), make_splitting()
     before = model(start).dx
-    other = model.composed(2 * K, 2, 0.5)
+    other = model.composed(2 * K, DT, 2, 0.5)
     assert not torch.equal(other(start).dx, before)
     assert torch.equal(model(start).dx, before)
     assert all(a is b for a, b in zip(model.parameters(), other.parameters(), strict=True))

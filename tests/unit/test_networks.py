@@ -100,6 +100,18 @@ def test_an_unknown_element_is_refused(tmp_path, phenol) -> None:
         networks_for(config, [replace(phenol, numbers=numbers)])
 
 
+def test_a_force_knows_of_neither_masses_nor_steps(tmp_path, phenol) -> None:
+    """So a splitting takes heavy hydrogens and long steps; a regressed jump learned its own."""
+    heavy = replace(phenol, masses=np.where(phenol.numbers == 1, 3.0, phenol.masses))
+    shipped, long = "hybrid.network=shipped", "md.dt_fs=4"
+    splitting = load_config([], [f"paths.run={tmp_path}", shipped, long])
+    assert networks_for(splitting, [heavy])["phenol"].training_calls == 0
+    with pytest.raises(ArtifactError, match="was trained with a base step of 2 fs, not 4 fs"):
+        networks_for(configure(tmp_path, shipped, long), [phenol])
+    with pytest.raises(ArtifactError, match="has H atoms of 3 Da"):
+        networks_for(configure(tmp_path, shipped), [heavy])
+
+
 def test_a_molecule_far_from_the_training_set_is_warned_of(tmp_path, phenol, capsys) -> None:
     config = configure(tmp_path, "hybrid.network=shipped")
     numbers = np.where(phenol.numbers == 6, 16, phenol.numbers)  # a ring of sulphur

@@ -8,7 +8,7 @@ import pytest
 from rdkit import Chem
 
 from kstep import prep
-from kstep.artifacts import hash_file
+from kstep.artifacts import hash_bytes, hash_file
 from kstep.config import Config, load_config
 from kstep.errors import ArtifactError, ConfigError, MoleculeError
 from kstep.molecule import load_molecule
@@ -185,3 +185,24 @@ def test_folder_cut_short_is_no_molecule(tmp_path: Path) -> None:
     manifest.unlink()
     with pytest.raises(ArtifactError, match=r"manifest\.json is missing"):
         load_molecule(molecule.directory)
+
+
+def test_hydrogens_are_made_as_heavy_as_asked_for(prepared: prep.Prepared, tmp_path: Path) -> None:
+    heavy = prep.run(
+        _config(tmp_path, "prep.hydrogen_mass=3"), _write(tmp_path / "l", "CO methanol")
+    )
+    (made,), natural = heavy.molecules, prepared.molecules[0]
+    np.testing.assert_allclose(made.masses[made.numbers == 1], 3.0)
+    assert made.masses.sum() == pytest.approx(natural.masses.sum())
+    assert made.fingerprint != natural.fingerprint
+    too_heavy = prep.run(_config(tmp_path, "prep.hydrogen_mass=6"), tmp_path / "l")
+    assert "too light to give its hydrogens 6 Da" in too_heavy.failures[0].reason
+
+
+def test_natural_masses_leave_the_settings_what_they_were(tmp_path: Path) -> None:
+    """Folders made before masses could be chosen stay current."""
+    settings = _config(tmp_path).prep.model_dump(mode="json") | {"molecules": None}
+    del settings["hydrogen_mass"]
+    content = json.dumps([settings], sort_keys=True).encode()
+    assert folder.settings_hash(_config(tmp_path)) == hash_bytes(content)
+    assert folder.settings_hash(_config(tmp_path, "prep.hydrogen_mass=3")) != hash_bytes(content)

@@ -55,8 +55,10 @@ def start_model(config: Config, molecule: Molecule) -> JumpModel:
     """
     path = start_checkpoint(config)
     model = _fresh(config, molecule) if path is None else _grown(load_jump(path).model, config)
-    composition = config.train.k_steps, config.hybrid.drifts_per_step, config.hybrid.impulse
-    model = model.composed(*composition)
+    hybrid = config.hybrid
+    model = model.composed(
+        config.train.k_steps, config.md.dt_ps, hybrid.drifts_per_step, hybrid.impulse
+    )
     require_match(
         model.physics,
         str(path),

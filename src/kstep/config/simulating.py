@@ -92,6 +92,10 @@ class PrepConfig(Section):
         "HBonds", description="HBonds: all bonds to hydrogen at fixed length"
     )
     implicit_solvent: Literal["OBC2", "None"] = Field("OBC2", description="implicit water model")
+    hydrogen_mass: Positive | None = Field(
+        None,
+        description="Da, taken from their heavy atoms: 3 allows md.dt_fs=4; null: natural masses",
+    )
     seed: Seed = Field(42, description="seed of the conformer embedding (ETKDGv3)")
 
 

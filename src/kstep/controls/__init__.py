@@ -1,6 +1,6 @@
 """Controls: other ways to run plain MD, so that the hybrid is held against the best known.
 
-`hydrogens` and `respa` prepare Systems, `variants` says what each control is, `timing` times it,
+`respa` prepares Systems, `variants` says what each control is, `timing` times it,
 `sampling` runs one replica, `stage` runs all. Needs OpenMM alone.
 """
 

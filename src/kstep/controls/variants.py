@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import openmm
 
 from kstep.config import MdConfig
-from kstep.controls.hydrogens import repartition
 from kstep.controls.respa import (
     INNER_CALLS,
     INNER_STEPS,
@@ -14,6 +13,7 @@ from kstep.controls.respa import (
     respa_velocity_verlet,
     split_forces,
 )
+from kstep.hydrogens import repartition
 from kstep.md.integrators import CONSTRAINT_TOLERANCE, velocity_verlet
 from kstep.md.systems import load_system
 from kstep.molecule import Molecule
@@ -53,7 +53,8 @@ class Variant:
         """The molecule's System with this variant's masses and force groups."""
         system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
         if self.hydrogen_mass is not None:
-            repartition(system, molecule, self.hydrogen_mass)
+            numbers, bonds = molecule.numbers.tolist(), molecule.bonds.tolist()
+            repartition(system, molecule.name, numbers, bonds, self.hydrogen_mass)
         if self.inner_calls:
             split_forces(system)
         return system

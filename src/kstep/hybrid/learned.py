@@ -56,8 +56,8 @@ def load_learned_jump(
 ) -> LearnedJump:
     """Load a checkpoint for one molecule.
 
-    A splitting is composed as asked for (`SplittingJump.composed`): any number of base steps,
-    drifts and impulse suit its learned force. Other jumps leave no such choice.
+    A splitting is composed as asked for (`SplittingJump.composed`): any number and length of base
+    steps, drifts, impulse and masses suit its learned force. Other jumps leave no such choice.
 
     Sets torch to one thread: for one small molecule a second thread costs more than it gives.
 
@@ -65,7 +65,7 @@ def load_learned_jump(
     step, landing, set of elements or masses, or on another preparation of this molecule.
     """
     torch.set_num_threads(1)
-    model = load_jump(checkpoint).model.composed(k_steps, drifts_per_step, impulse)
+    model = load_jump(checkpoint).model.composed(k_steps, dt_ps, drifts_per_step, impulse)
     require_match(
         model.physics,
         str(checkpoint),

@@ -65,7 +65,9 @@ class JumpModel(nn.Module):
         """Predict the jump of every state of the batch."""
         raise NotImplementedError
 
-    def composed(self, k_steps: int, drifts_per_step: int, impulse: float) -> "JumpModel":
+    def composed(
+        self, k_steps: int, dt_ps: float, drifts_per_step: int, impulse: float
+    ) -> "JumpModel":
         """The jump as a run wants it, where it leaves a choice; as it is where it does not."""
         return self
 

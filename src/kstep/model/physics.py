@@ -48,7 +48,8 @@ class JumpPhysics(BaseModel):
         scales: units of the network's inputs and outputs.
         caps_nm: atomic number → largest |Δx| relative to the centre of mass, nm; its keys are
             the elements the model knows.
-        masses_Da: atomic number → masses its atoms had in the training molecules, Da.
+        masses_Da: atomic number → masses its atoms had in the training molecules, Da; without an
+            element any mass of its atoms will do.
         fingerprints: names of the training molecules → their fingerprints.
         temperatures_K: temperatures of the training data, K.
         environments: chemical environments (`kstep.environments`) of the training molecules.
@@ -158,7 +159,7 @@ def _require_atoms(
             "these elements to the training set and train again."
         )
     for number, mass in zip(elements, masses, strict=bool(masses)):
-        known = physics.masses_Da[number]
+        known = physics.masses_Da.get(number, (mass,))
         if all(abs(mass - other) > MASS_TOLERANCE for other in known):
             trained = " or ".join(f"{other:g}" for other in known)
             raise ArtifactError(

@@ -75,18 +75,27 @@ class SplittingJump(JumpModel):
         """Weight e of the learned force in the kicks at both ends, ps."""
         return 0.5 * self.step - self.physics.closing_ps
 
-    def composed(self, k_steps: int, drifts_per_step: int, impulse: float) -> "SplittingJump":
+    def composed(
+        self, k_steps: int, dt_ps: float, drifts_per_step: int, impulse: float
+    ) -> "SplittingJump":
         """A jump by the same learned force, otherwise composed.
+
+        A force knows of neither steps nor masses, so that any will do.
 
         Args:
             k_steps: base steps it takes.
+            dt_ps: base step, ps.
             drifts_per_step: S/k.
             impulse: β.
         """
         jump = copy.copy(self)
         jump.drifts = k_steps * drifts_per_step
-        closing_ps = closing_weight(k_steps, self.physics.dt_ps, drifts_per_step, impulse)
-        changes = {"k_steps": k_steps, "closing_ps": closing_ps}
+        changes = {
+            "k_steps": k_steps,
+            "dt_ps": dt_ps,
+            "closing_ps": closing_weight(k_steps, dt_ps, drifts_per_step, impulse),
+            "masses_Da": {},
+        }
         jump.physics = self.physics.model_copy(update=changes)
         return jump
 

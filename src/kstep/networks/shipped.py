@@ -52,7 +52,9 @@ def check_molecules(config: Config, molecules: Sequence[Molecule], checkpoint: P
     """
     hybrid = config.hybrid
     model = load_jump(checkpoint).model
-    composition = (config.train.k_steps, hybrid.drifts_per_step, hybrid.impulse)
+    composition = (
+        config.train.k_steps, config.md.dt_ps, hybrid.drifts_per_step, hybrid.impulse,
+    )  # fmt: skip
     physics = model.composed(*composition).physics
     for molecule in molecules:
         _check_molecule(config, molecule, physics, checkpoint.stem)

@@ -19,6 +19,7 @@ from kstep import __version__
 from kstep.artifacts import Record, hash_bytes, hash_config, hash_file, write_json, write_text
 from kstep.config import Config
 from kstep.errors import ArtifactError
+from kstep.hydrogens import repartition
 from kstep.molecule import SCHEMA, SCHEMA_VERSION, load_molecule
 from kstep.potentials import programs
 from kstep.prep.chemistry import Conformer, embed
@@ -61,10 +62,13 @@ def is_current(directory: Path, request: Request, config: Config) -> bool:
 
 def settings_hash(config: Config) -> str:
     """Hash of the settings that decide what a molecule becomes."""
+    # Molecules made before there were other masses and potentials stay current.
+    natural = config.prep.hydrogen_mass is None
     own = config.prep.model_copy(update={"molecules": None})
-    if config.potential.name == "openff":  # molecules made before there was another stay current
-        return hash_config(own)
-    return hash_bytes(f"{hash_config(own)} {config.potential.identity}".encode())
+    settings = hash_config(own, exclude={"hydrogen_mass"} if natural else frozenset())
+    if config.potential.name == "openff":
+        return settings
+    return hash_bytes(f"{settings} {config.potential.identity}".encode())
 
 
 def make(directory: Path, request: Request, config: Config) -> None:
@@ -84,11 +88,14 @@ def make(directory: Path, request: Request, config: Config) -> None:
     parametrised = parametrise(conformer.mol, prep)
     if potential.is_python:
         conformer = settle(conformer, parametrised.system, potential, request.name)
+    chemistry = _describe_chemistry(request, conformer, config)
+    if prep.hydrogen_mass is not None:
+        numbers, bonds = chemistry["numbers"], chemistry["bonds"]
+        repartition(parametrised.system, request.name, numbers, bonds, prep.hydrogen_mass)
     write_text(directory / "molecule.pdb", _pdb(parametrised.topology, conformer))
     write_text(directory / "molecule.sdf", _sdf(conformer, request.name))
     write_text(directory / "system.xml", openmm.XmlSerializer.serialize(parametrised.system))
     system = _describe_system(parametrised.system)
-    chemistry = _describe_chemistry(request, conformer, config)
     provenance: Record = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
