@@ -188,14 +188,15 @@ def test_folder_cut_short_is_no_molecule(tmp_path: Path) -> None:
 
 
 def test_hydrogens_are_made_as_heavy_as_asked_for(prepared: prep.Prepared, tmp_path: Path) -> None:
-    heavy = prep.run(
-        _config(tmp_path, "prep.hydrogen_mass=3"), _write(tmp_path / "l", "CO methanol")
-    )
-    (made,), natural = heavy.molecules, prepared.molecules[0]
+    smiles = _write(tmp_path / "list.smi", "CO methanol")
+    (made,) = prep.run(_config(tmp_path, "prep.hydrogen_mass=3"), smiles).molecules
+    natural = prepared.molecules[0]
     np.testing.assert_allclose(made.masses[made.numbers == 1], 3.0)
     assert made.masses.sum() == pytest.approx(natural.masses.sum())
     assert made.fingerprint != natural.fingerprint
-    too_heavy = prep.run(_config(tmp_path, "prep.hydrogen_mass=6"), tmp_path / "l")
+    _write(smiles, "CO methanol\nO=C=O dioxide")
+    too_heavy = prep.run(_config(tmp_path, "prep.hydrogen_mass=6"), smiles)
+    assert [molecule.name for molecule in too_heavy.molecules] == ["dioxide"]
     assert "too light to give its hydrogens 6 Da" in too_heavy.failures[0].reason
 
 
