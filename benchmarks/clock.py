@@ -2,17 +2,21 @@ r"""On the clock: plain MD against the hybrid, in turns, on one thread.
 
 Where forces are cheap, with the network that comes with kstep and eight replicas in lockstep:
 
-    kstep prep paths.data=clock
+    kstep prep paths.data=clock prep.molecules=data/clock.smi
     python benchmarks/clock.py --replicas 8 --write docs/clock_results.md \
         --plot docs/images/clock.png paths.data=clock hybrid.network=shipped
+    kstep prep --config configs/hmr paths.data=clock4 prep.molecules=data/clock.smi
+    python benchmarks/clock.py --config configs/hmr --replicas 8 --write docs/clock_results.md \
+        --plot docs/images/clock_hmr.png paths.data=clock4 hybrid.network=shipped
 
 Where they are expensive, with networks adapted to them:
 
     kstep prep  paths.data=expensive prep.molecules=data/expensive.smi potential.name=gfn2-xtb
     kstep adapt paths.data=expensive paths.run=runs/expensive potential.name=gfn2-xtb \
         model.strains=true adapt.max_minutes=3 hybrid.temperature_K=300
-    python benchmarks/clock.py --write docs/expensive_results.md --plot docs/images/expensive.png \
-        paths.data=expensive paths.run=runs/expensive potential.name=gfn2-xtb hybrid.network=adapted
+    python benchmarks/clock.py --replicas 4 --write docs/expensive_results.md \
+        --plot docs/images/expensive.png paths.data=expensive paths.run=runs/expensive \
+        potential.name=gfn2-xtb hybrid.network=adapted
 
 Plain MD is OpenMM's Langevin-middle integrator on the platform that is fastest for the molecule, at
 2 fs with rigid bonds to hydrogen, and at 4 fs with hydrogens of 3 Da; the hybrid samples by GHMC
@@ -115,7 +119,8 @@ def main() -> None:
         what = (
             f"Potential {config.potential.title}, one thread, {together} (`benchmarks/clock.py`)."
         )
-        put_section(options.write, "On the clock", "\n\n".join([what, *tables]))
+        title = f"On the clock, base steps of {config.md.dt_fs:g} fs"
+        put_section(options.write, title, "\n\n".join([what, *tables]))
     if options.plot:
         _plot(bars, options.plot)
 
