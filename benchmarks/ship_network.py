@@ -26,7 +26,7 @@ TITLES = {
     ),
     "splitting": (
         "# splitting, every k",
-        "The force of the learned kicks in jumps of any number of base steps of 2 fs, reversible, "
+        "The force of the learned kicks in jumps of any number and length of base steps, reversible, "
         "volume-preserving and symplectic whatever it is worth,",
     ),
 }
