@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numba.core.errors import TypingError
 
 from kstep import hybrid
 from kstep.md.dynamics import TrueDynamics
@@ -114,6 +115,12 @@ def test_a_replica_is_the_same_in_any_company(replicas: int) -> None:
         own = slice(replica, replica + 1)
         for one, all_of_them in zip(jump(x[own], v[own], f[own]), together, strict=True):
             np.testing.assert_array_equal(one, all_of_them[own])
+
+
+def test_lanes_lie_side_by_side() -> None:
+    apart = np.empty((LANES, 2))[:, 0]
+    with pytest.raises(TypingError, match="lanes lie in rows"):
+        exponential_of(apart, np.empty(LANES))
 
 
 def test_no_replicas_are_none() -> None:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
@@ -45,6 +46,12 @@ lanes = LanesType()
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _VECTOR)
+
+
+def _require_row(kind: Any) -> None:
+    """Refuse, while compiling, what holds no lanes side by side."""
+    if not (isinstance(kind, types.Array) and (kind.ndim, kind.layout) == (1, "C")):
+        raise TypingError(f"lanes lie in rows, not in {kind}")
 
 
 def _place(context: Any, builder: Any, kind: Any, row: Any) -> Any:
@@ -86,6 +93,7 @@ def out_of_lanes(lanes: Float[np.ndarray, "N 3 L"], octet: slice) -> Float[np.nd
 @intrinsic
 def load(typing: Any, row: Any) -> tuple[Any, Emit]:
     """The lanes of a row [L]."""
+    _require_row(row)
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.load(_place(context, builder, sig.args[0], args[0]), align=8)
@@ -96,6 +104,7 @@ def load(typing: Any, row: Any) -> tuple[Any, Emit]:
 @intrinsic
 def store(typing: Any, row: Any, value: Any) -> tuple[Any, Emit]:
     """Put lanes, or a number for all of them, into a row [L]."""
+    _require_row(row)
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         content = _in_all_lanes(context, builder, args[1], sig.args[1])
