@@ -26,8 +26,8 @@ TITLES = {
     ),
     "splitting": (
         "# splitting, every k",
-        "The force of the learned kicks in jumps of any number and length of base steps, reversible, "
-        "volume-preserving and symplectic whatever it is worth,",
+        "The force of the learned kicks in jumps of any number and length of base steps, "
+        "reversible, volume-preserving and symplectic whatever it is worth,",
     ),
 }
 FAILURES = {

@@ -231,7 +231,7 @@ def _feel(tables, scratch):
 def _push(x, tables, scratch, force):
     """Forces along the pairs, on both of their atoms."""
     gains, pair = scratch.around, 0
-    from_i, from_j = scratch.passed
+    from_i, from_j = scratch.passed[0], scratch.passed[1]
     for i in range(1, len(x)):
         for j in range(i):
             for d in range(DENSITIES):
@@ -273,7 +273,7 @@ def _weight(i, j, k, pair, tables, scratch):
     for m in range(CHARGES):
         product = load(scratch.charge[i, m]) * load(scratch.charge[j, m])
         weight += 2.0 * CHARGE_UNIT * tables.solvent[m, k] * product
-    from_i, from_j = scratch.passed
+    from_i, from_j = scratch.passed[0], scratch.passed[1]
     for d in range(DENSITIES):
         weight += tables.sent[i, d, k] * load(from_i[d]) + tables.sent[j, d, k] * load(from_j[d])
     return weight
