@@ -4,7 +4,7 @@ Each corrector takes the landings of some replicas to states whose constraints h
 whose forces and energies are known, so that the next jump starts from a paid-for force.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from kstep.config import Landing
 from kstep.hybrid.state import PhaseState, Replicas
-from kstep.md.dynamics import TrueDynamics, TrueState
+from kstep.md.dynamics import TrueDynamics
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Corrector:
 
 def no_step(dynamics: TrueDynamics, landed: Landed) -> PhaseState:
     """Constraints only, and the force that the next jump and the guard need: one call."""
-    x = _constrained(dynamics, landed.x)
+    x = dynamics.constrain_all_positions(landed.x)
     v = dynamics.constrain_all_velocities(x, landed.v)
     return PhaseState(x, v, *dynamics.evaluate_all(x), np.zeros(len(x)))
 
@@ -68,9 +68,9 @@ def velocity_verlet(dynamics: TrueDynamics, landed: Landed) -> PhaseState:
 
     v½ = v̂ + dt/2m F(x̂); x* = x̂ + dt v½; v* = v½ + dt/2m F(x*), with RATTLE.
     """
-    x = _constrained(dynamics, landed.x)
+    x = dynamics.constrain_all_positions(landed.x)
     v = dynamics.constrain_all_velocities(x, landed.v)
-    return joined([dynamics.steps(*start, 1) for start in zip(x, v, strict=True)])
+    return true_steps(dynamics, x, v, 1)
 
 
 def drift_kick_drift(dynamics: TrueDynamics, landed: Landed) -> PhaseState:
@@ -86,7 +86,7 @@ def drift_kick_drift(dynamics: TrueDynamics, landed: Landed) -> PhaseState:
     velocity Verlet over k + 1.
     """
     half = 0.5 * dynamics.dt_ps
-    x = _constrained(dynamics, landed.x + half * landed.v)
+    x = dynamics.constrain_all_positions(landed.x + half * landed.v)
     return closing_kick(dynamics, Landed(x, landed.v, half))
 
 
@@ -107,19 +107,16 @@ def closing_kick(dynamics: TrueDynamics, landed: Landed) -> PhaseState:
     return PhaseState(landed.x, projected, forces, epot, np.zeros(len(epot)))
 
 
-def joined(states: Sequence[TrueState]) -> PhaseState:
-    """States of single replicas as one, without debt."""
+def true_steps(dynamics: TrueDynamics, x: Replicas, v: Replicas, n_steps: int) -> PhaseState:
+    """Where velocity Verlet takes every replica, without debt: n_steps + 1 calls for each."""
+    ends = [dynamics.steps(*start, n_steps) for start in zip(x, v, strict=True)]
     return PhaseState(
-        x=np.stack([state.x for state in states]),
-        v=np.stack([state.v for state in states]),
-        forces=np.stack([state.forces for state in states]),
-        epot=np.array([state.epot for state in states]),
-        debt=np.zeros(len(states)),
+        x=np.stack([end.x for end in ends]),
+        v=np.stack([end.v for end in ends]),
+        forces=np.stack([end.forces for end in ends]),
+        epot=np.array([end.epot for end in ends]),
+        debt=np.zeros(len(ends)),
     )
-
-
-def _constrained(dynamics: TrueDynamics, x: Replicas) -> Replicas:
-    return np.stack([dynamics.constrain_positions(positions) for positions in x])
 
 
 CORRECTORS: dict[str, Corrector] = {
@@ -139,7 +136,7 @@ def descend(dynamics: TrueDynamics, x: Replicas, iterations: int) -> Replicas:
     for _ in range(iterations):
         forces, _ = dynamics.evaluate_all(x)
         step = 0.5 * dynamics.dt_ps**2 * forces / dynamics.masses[:, None]
-        x = _constrained(dynamics, x + step)
+        x = dynamics.constrain_all_positions(x + step)
     return x
 
 

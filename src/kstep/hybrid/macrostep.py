@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from kstep.config import HybridConfig
 from kstep.errors import ArtifactError, ConfigError
 from kstep.hybrid.conservation import Conservation, Inherent, Restored, rescale_to_energy
-from kstep.hybrid.correctors import CORRECTORS, Landed, descend, joined
+from kstep.hybrid.correctors import CORRECTORS, Landed, descend, true_steps
 from kstep.hybrid.guard import energy_is_kept, landing_is_sane
 from kstep.hybrid.state import Jump, PhaseState, Replicas
 from kstep.md.dynamics import TrueDynamics
@@ -186,8 +186,8 @@ class MacroStep:
         self.accounts.rejected_jumps += len(replicas)
         calls = self._dynamics.calls
         with self._charged_to(replicas):
-            starts = zip(state.x[refused], state.v[refused], strict=True)
-            result = joined([self._dynamics.steps(*start, self.base_steps) for start in starts])
+            start = state.x[refused], state.v[refused]
+            result = true_steps(self._dynamics, *start, self.base_steps)
         self.accounts.fallback_calls += self._dynamics.calls - calls
         return result
 

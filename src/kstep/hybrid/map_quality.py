@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from kstep.config import GuardConfig, HybridConfig
+from kstep.hybrid.correctors import true_steps
 from kstep.hybrid.macrostep import Attempt, MacroStep
 from kstep.hybrid.state import Jump, Replicas
 from kstep.md.dynamics import Atoms, TrueDynamics
@@ -92,7 +93,7 @@ class BareMap:
         start = tangent_basis(x, masses, self._constraints)
         size = STEP * self._duration * math.sqrt(BOLTZMANN * temperature)
         shifts = size / weight * np.concatenate([start, -start])
-        moved = np.stack([self._dynamics.constrain_positions(x + shift) for shift in shifts])
+        moved = self._dynamics.constrain_all_positions(x + shifts)
         turned = self._dynamics.constrain_all_velocities(moved, np.broadcast_to(v, moved.shape))
         unmoved = np.broadcast_to(x, shifts.shape)
         kicked = v + shifts / self._duration
@@ -117,17 +118,16 @@ class BareMap:
         guarded = self._attempts(x, v, strict)
         free = self._attempts(x, v, GuardConfig(enabled=False))
         landed_x, landed_v = _landings(free)
-        true = [self._dynamics.steps(a, b, self._base_steps) for a, b in zip(x, v, strict=True)]
-        true_x, true_v = (np.stack([getattr(state, k) for state in true]) for k in ("x", "v"))
-        curved = true_x - x - self._duration * v
+        true = true_steps(self._dynamics, x, v, self._base_steps)
+        curved = true.x - x - self._duration * v
         accepted = np.concatenate([attempt.accepted for attempt in guarded])
         energy = np.concatenate([attempt.error for attempt in free])
         finite = np.concatenate([attempt.accepted for attempt in free])
         return GuardCalibration(
             energy=np.where(finite, np.abs(energy), np.inf),
             refused=~accepted,
-            error_x=_ratio(landed_x - true_x, curved, masses),
-            error_v=_ratio(landed_v - true_v, true_v - v, masses),
+            error_x=_ratio(landed_x - true.x, curved, masses),
+            error_v=_ratio(landed_v - true.v, true.v - v, masses),
         )
 
     def _apply(self, x: Replicas, v: Replicas) -> tuple[Replicas, Replicas]:

@@ -93,6 +93,10 @@ class TrueDynamics:
         self._context.applyConstraints(CONSTRAINT_TOLERANCE)
         return np.array(self._context.getState(positions=True).getPositions(asNumpy=True)._value)
 
+    def constrain_all_positions(self, x: Replicas) -> Replicas:
+        """The same for every replica."""
+        return np.stack([self.constrain_positions(positions) for positions in x])
+
     def constrain_velocities(self, x: Atoms, v: Atoms) -> Atoms:
         """V without its components along the constraints at x (mass-weighted projection)."""
         (projected,) = self.constrain_all_velocities(x[None], v[None])

@@ -145,7 +145,7 @@ class NoisyJump:
         if self.landing != "closing_kick":
             return landed_x, landed_v
         dynamics = self.jump.dynamics
-        landed_x = np.stack([dynamics.constrain_positions(a) for a in landed_x])
+        landed_x = dynamics.constrain_all_positions(landed_x)
         return landed_x, dynamics.constrain_all_velocities(landed_x, landed_v)
 
 
