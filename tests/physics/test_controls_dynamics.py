@@ -21,7 +21,7 @@ from kstep.mechanics import (
 )
 from kstep.trajectory import NVE, NVT, load_trajectory
 
-NAMES = ["half_fs", "langevin_middle", "hmr_3", "hmr_1.5", "respa"]
+NAMES = ["half_fs", "ghmc", "langevin_middle", "hmr_3", "hmr_1.5", "respa"]
 
 
 @pytest.fixture(scope="module")

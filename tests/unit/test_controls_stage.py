@@ -18,7 +18,7 @@ from kstep.mechanics import kinetic_energy
 from kstep.molecule import load_molecule
 from kstep.trajectory import NVE, NVT, load_trajectory
 
-NAMES = ["half_fs", "langevin_middle", "hmr_3", "hmr_1.5", "respa"]
+NAMES = ["half_fs", "ghmc", "langevin_middle", "hmr_3", "hmr_1.5", "respa"]
 SETTINGS = [
     "controls.replicas=2",
     "controls.length_ns=0.002",
@@ -43,7 +43,7 @@ def finished(tmp_path_factory, phenol):
 def test_every_control_is_a_trajectory_of_the_same_frames(finished, phenol):
     config, paths = finished
     assert [path.name for path in paths] == [f"{name}.npz" for name in NAMES]
-    for path, steps in zip(paths, (200, 50, 25, 25, 25), strict=True):
+    for path, steps in zip(paths, (200, 50, 50, 25, 25, 25), strict=True):
         assert path.parent == config.paths.data / "controls" / "phenol"
         trajectory = load_trajectory(path)
         assert [len(frames) for frames in trajectory.segments(NVT, 300.0)] == [20, 20]
@@ -60,6 +60,7 @@ def test_the_record_says_what_it_is_and_the_masses_are_those_simulated(finished,
     labels = [load_trajectory(path).record["candidate"] for path in finished[1]]
     assert labels == [
         "LangevinMiddle 0.5 fs",
+        "GHMC 2 fs, tested every 100 fs",
         "LangevinMiddle 2 fs",
         "LangevinMiddle 4 fs, H 3 Da",
         "LangevinMiddle 4 fs, H 1.5 Da",
@@ -67,7 +68,9 @@ def test_the_record_says_what_it_is_and_the_masses_are_those_simulated(finished,
     ]
     hydrogens = [load_trajectory(path).masses[phenol.numbers == 1] for path in finished[1]]
     natural = phenol.masses[phenol.numbers == 1]
-    for found, expected in zip(hydrogens, (natural, natural, 3, 1.5, natural), strict=True):
+    for found, expected in zip(
+        hydrogens, (natural, natural, natural, 3, 1.5, natural), strict=True
+    ):
         np.testing.assert_allclose(found, expected)
 
 
@@ -100,7 +103,7 @@ def test_the_same_seed_gives_the_same_bytes_in_any_number_of_processes(finished,
     chosen = "controls.integrators=[hmr_3, respa]"
     again = run(configure(tmp_path / "a", chosen, "controls.workers=2"), [phenol])
     other = run(configure(tmp_path / "b", chosen, "controls.seed=1"), [phenol])
-    expected = [hash_file(finished[1][2]), hash_file(finished[1][4])]
+    expected = [hash_file(finished[1][3]), hash_file(finished[1][5])]
     assert [hash_file(path) for path in again] == expected
     assert not set(expected) & {hash_file(path) for path in other}
 
@@ -129,7 +132,7 @@ def test_cut_short_it_goes_on_after_the_last_replica_to_the_same_bytes(
     monkeypatch.setattr(Runner, "replica", watched)
     path = run(config, [phenol])[0]
     assert done == [1]
-    assert hash_file(path) == hash_file(finished[1][2])
+    assert hash_file(path) == hash_file(finished[1][3])
     assert not list((tmp_path / "controls" / ".partial").glob("*/*"))
 
 

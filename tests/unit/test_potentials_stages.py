@@ -177,9 +177,9 @@ def test_controls_are_run_without_the_one_that_cannot_be(tmp_path, methanol, cap
     config = configure(tmp_path)
     paths = controls.run(config, [methanol])
     names = [path.stem for path in paths]
-    assert names == ["half_fs", "langevin_middle", "hmr_3", "hmr_1.5"]
+    assert names == ["half_fs", "ghmc", "langevin_middle", "hmr_3", "hmr_1.5"]
     assert "methanol: the control respa is left out" in capsys.readouterr().err
-    heavy = load_trajectory(paths[2])
+    heavy = load_trajectory(paths[3])
     assert heavy.masses[methanol.numbers == 1].tolist() == [3.0] * 4
     assert heavy.record["potential"]["name"] == "gfn2-xtb"
     assert heavy.epot.mean() == pytest.approx(load_trajectory(paths[0]).epot.mean(), abs=40)

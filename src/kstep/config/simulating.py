@@ -171,13 +171,18 @@ class MdConfig(Section):
         return self
 
 
+Control = Literal["half_fs", "ghmc", "langevin_middle", "hmr_3", "hmr_1.5", "respa"]
+
+
 class ControlsConfig(Section):
     """Other ways to run plain MD, scored by the same referee."""
 
-    integrators: list[Literal["half_fs", "langevin_middle", "hmr_3", "hmr_1.5", "respa"]] = Field(
-        ["half_fs", "langevin_middle", "hmr_3", "hmr_1.5", "respa"],
-        description="half_fs: 0.5 fs, the limit of small steps; langevin_middle: md.dt_fs; hmr_3, "
-        "hmr_1.5: 4 fs with hydrogens of 3 and 1.5 Da; respa: 4 fs with bonded forces every 1 fs",
+    integrators: list[Control] = Field(
+        ["half_fs", "ghmc", "langevin_middle", "hmr_3", "hmr_1.5", "respa"],
+        description="half_fs: 0.5 fs, the limit of small steps; ghmc: md.dt_fs with a Metropolis "
+        "test for every frame, which has the averages of that limit; langevin_middle: md.dt_fs; "
+        "hmr_3, hmr_1.5: 4 fs with hydrogens of 3 and 1.5 Da; respa: 4 fs with bonded forces "
+        "every 1 fs",
     )
     replicas: Count = Field(8, description="independent runs of each")
     length_ns: Positive = Field(1.0, description="sampling length of each run, ns")

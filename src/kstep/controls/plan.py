@@ -1,5 +1,6 @@
 """What decides the trajectory of one control, and how much of it there is."""
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -44,8 +45,9 @@ class Plan(BaseModel):
 
     @property
     def equilibration_steps(self) -> int:
-        """Steps before the first interval."""
-        return round(self.equilibration_ps / self.dt_ps)
+        """Steps before the first interval: whole intervals, for GHMC tests at their ends."""
+        intervals = math.ceil(self.equilibration_ps / self.save_interval_ps - _RELATIVE_ROUNDING)
+        return intervals * self.interval_steps
 
     @property
     def n_frames(self) -> int:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import openmm
 
 from kstep.config import MdConfig
+from kstep.controls.metropolis import ghmc
 from kstep.controls.respa import (
     INNER_CALLS,
     INNER_STEPS,
@@ -78,6 +80,8 @@ def variant(name: str, md: MdConfig) -> Variant:
             velocities="synchronous",
             inner_calls=INNER_CALLS,
         )
+    if name == "ghmc":
+        return _ghmc(name, md)
     mass = float(name.removeprefix("hmr_"))
     return _langevin_middle(name, f"LangevinMiddle 4 fs, H {mass:g} Da", _LONG_STEP_PS, mass)
 
@@ -114,4 +118,18 @@ def _langevin_middle(
         langevin=langevin_middle,
         conserving=velocity_verlet,
         velocities="half a step before the positions",
+    )
+
+
+def _ghmc(name: str, md: MdConfig) -> Variant:
+    """Tested at every saved frame: only states that were tested belong to the ensemble."""
+    steps = md.save_interval_steps
+    return Variant(
+        name=name,
+        label=f"GHMC {md.dt_fs:g} fs, tested every {steps * md.dt_fs:g} fs",
+        dt_ps=md.dt_ps,
+        hydrogen_mass=None,
+        langevin=partial(ghmc, trajectory_steps=steps),
+        conserving=velocity_verlet,
+        velocities="synchronous",
     )

@@ -120,7 +120,7 @@ class MethodErrors(Frozen):
 
 
 class MethodMetrics(Frozen):
-    """One way to run dynamics, scored against the limit of small steps (0.5 fs)."""
+    """One way to run dynamics, scored against the limit of small steps."""
 
     name: str = Field(description="integrator, step and masses")
     dt_fs: float = Field(description="base time step, fs")

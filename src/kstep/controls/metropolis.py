@@ -1,0 +1,105 @@
+"""Plain MD with a Metropolis test: samples the true distribution at the usual step.
+
+Generalised hybrid Monte Carlo, Horowitz, Phys. Lett. B 268, 247 (1991); constrained, Lelièvre,
+Rousset & Stoltz, Math. Comput. 81, 2071 (2012). It has no error of the step, at a quarter of the
+force calls of steps of 0.5 fs.
+"""
+
+import math
+
+import openmm
+
+from kstep.md.integrators import CONSTRAINT_TOLERANCE
+from kstep.units import BOLTZMANN
+
+
+def ghmc(
+    dt_ps: float, temperature: float, friction: float, seed: int, *, trajectory_steps: int
+) -> openmm.CustomIntegrator:
+    """GHMC: a step is one of velocity Verlet with RATTLE, and pays one force.
+
+    | when | equation |
+    |---|---|
+    | before the first step of a trajectory | v ← e^{−γτ} v + √(1 − e^{−2γτ}) · (canonical) |
+    | every step | velocity Verlet |
+    | after the last | if u ≥ e^{−(H' − H)/k_B T}: back to where it began, velocities reversed |
+
+    τ is `trajectory_steps` of `dt_ps`, u uniform in [0, 1). Only states after the last step of a
+    trajectory belong to the ensemble; the per-DOF variables `force` and the global `potential`
+    are theirs. The global variables `tested` and `accepted` count trajectories.
+
+    Args:
+        dt_ps: time step, ps.
+        temperature: K.
+        friction: 1/ps.
+        seed: of noise and tests, positive.
+        trajectory_steps: steps between two tests.
+    """
+    integrator = openmm.CustomIntegrator(dt_ps)
+    integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
+    integrator.setRandomNumberSeed(seed)
+    thermal = BOLTZMANN * temperature
+    keep = math.exp(-friction * trajectory_steps * dt_ps)
+    for name, value in {
+        "thermal": thermal,
+        "keep": keep,
+        "noise": math.sqrt((1 - keep**2) * thermal),
+        **dict.fromkeys(("known", "taken", "tested", "accepted"), 0.0),
+        **dict.fromkeys(("potential", "kinetic", "old_potential", "old_kinetic", "accept"), 0.0),
+    }.items():
+        integrator.addGlobalVariable(name, value)
+    for name in ("force", "free", "old_x", "old_v", "old_force"):
+        integrator.addPerDofVariable(name, 0)
+    _add_first_evaluation(integrator)
+    _add_refresh(integrator)
+    _add_step(integrator)
+    _add_test(integrator, trajectory_steps)
+    return integrator
+
+
+def _add_first_evaluation(integrator: openmm.CustomIntegrator) -> None:
+    """The force where the run begins; from then on it is carried along, past refusals too."""
+    integrator.beginIfBlock("known = 0")
+    integrator.addComputePerDof("force", "f")
+    integrator.addComputeGlobal("potential", "energy")
+    integrator.addComputeGlobal("known", "1")
+    integrator.endBlock()
+
+
+def _add_refresh(integrator: openmm.CustomIntegrator) -> None:
+    integrator.beginIfBlock("taken = 0")
+    integrator.addComputePerDof("v", "keep*v + noise*gaussian/sqrt(m)")
+    integrator.addConstrainVelocities()
+    integrator.addComputeSum("old_kinetic", "0.5*m*v*v")
+    integrator.addComputeGlobal("old_potential", "potential")
+    for name in ("x", "v", "force"):
+        integrator.addComputePerDof(f"old_{name}", name)
+    integrator.endBlock()
+
+
+def _add_step(integrator: openmm.CustomIntegrator) -> None:
+    integrator.addComputePerDof("v", "v + 0.5*dt*force/m")
+    integrator.addComputePerDof("x", "x + dt*v")
+    integrator.addComputePerDof("free", "x")
+    integrator.addConstrainPositions()
+    integrator.addComputePerDof("force", "f")
+    integrator.addComputePerDof("v", "v + 0.5*dt*force/m + (x - free)/dt")
+    integrator.addConstrainVelocities()
+    integrator.addComputeGlobal("taken", "taken + 1")
+
+
+def _add_test(integrator: openmm.CustomIntegrator, trajectory_steps: int) -> None:
+    """Accept or turn round; a trajectory whose energy is not a number is refused."""
+    integrator.beginIfBlock(f"taken = {trajectory_steps}")
+    integrator.addComputeGlobal("potential", "energy")
+    integrator.addComputeSum("kinetic", "0.5*m*v*v")
+    change = "potential + kinetic - old_potential - old_kinetic"
+    integrator.addComputeGlobal("accept", f"step(exp(-({change})/thermal) - uniform)")
+    integrator.addComputeGlobal("potential", "select(accept, potential, old_potential)")
+    integrator.addComputePerDof("x", "select(accept, x, old_x)")
+    integrator.addComputePerDof("v", "select(accept, v, -old_v)")
+    integrator.addComputePerDof("force", "select(accept, force, old_force)")
+    integrator.addComputeGlobal("taken", "0")
+    integrator.addComputeGlobal("tested", "tested + 1")
+    integrator.addComputeGlobal("accepted", "accepted + accept")
+    integrator.endBlock()
