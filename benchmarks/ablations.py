@@ -21,6 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from command import command
 from document import put_section
 
 from kstep import train
@@ -172,12 +173,10 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command(__doc__)
     parser.add_argument("--of", choices=list(VARIANTS), required=True)
-    parser.add_argument("--config", type=Path, action="append", default=[])
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--write", type=Path)
-    parser.add_argument("overrides", nargs="*")
     return parser.parse_args()
 
 

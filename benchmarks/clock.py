@@ -38,6 +38,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import openmm
 import torch
+from command import command
 from document import put_section
 
 from kstep.adapt.exploring import explore, thermal_velocities
@@ -73,8 +74,8 @@ class Runner:
         rates: wall-clock seconds per simulated ps, round by round.
         calls_per_ps: true-force calls per simulated ps, likewise.
         step: of a hybrid, for its books.
-    potential: likewise.
-    wall: seconds in all rounds.
+        potential: where Python computes it, for its seconds.
+        wall: seconds in all rounds.
     """
 
     name: str
@@ -155,12 +156,13 @@ def _fastest(system: openmm.System, config: Config, molecule: Molecule) -> str:
 def _hybrids(config: Config, molecule: Molecule, replicas: int) -> Iterator[Runner]:
     checkpoint = networks_for(config, [molecule])[molecule.name].checkpoint
     md = config.md
+    platform = None
     for ensemble in ("ghmc", "nvt"):
         for k_steps in STRIDES:
             system = load_system(
                 molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent
             )
-            platform = _fastest(system, config, molecule)
+            platform = platform or _fastest(system, config, molecule)
             dynamics = make_dynamics(system, md.dt_ps, platform, molecule.name)
             jump = load_learned_jump(checkpoint, molecule, k_steps, md.dt_ps, "closing_kick")
             rng = np.random.default_rng(md.seed)
@@ -272,14 +274,12 @@ def _plot(bars: dict[str, dict[str, np.ndarray]], path: Path) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, action="append", default=[])
+    parser = command(__doc__)
     parser.add_argument("--replicas", type=int, default=1, help="that the hybrid runs together")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of every way in a round")
     parser.add_argument("--write", type=Path)
     parser.add_argument("--plot", type=Path)
-    parser.add_argument("overrides", nargs="*")
     return parser.parse_args()
 
 

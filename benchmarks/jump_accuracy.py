@@ -10,19 +10,20 @@ share of these jumps that the guard's bound on one jump would refuse. Time: one 
 molecule on one thread.
 """
 
-import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from command import command
 
 from kstep.config import Config, load_config
 from kstep.dataset.bursts import read_states, survey
 from kstep.dataset.windows import cut_windows
 from kstep.hybrid import Network, load_learned_jump, make_dynamics
 from kstep.hybrid.guard import energy_is_kept
+from kstep.hybrid.learned import as_configured
 from kstep.hybrid.macrostep import MacroStep
 from kstep.md.systems import load_system
 from kstep.mechanics import kinetic_energy
@@ -54,11 +55,9 @@ class Row:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, action="append", default=[])
+    parser = command(__doc__)
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--adapted", action="store_true")
-    parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
     config = load_config(options.config, options.overrides)
     molecules = load_molecules(config.paths.data / "raw")
@@ -86,9 +85,8 @@ def main() -> None:
 def measure(config: Config, molecule: Molecule, network: Network) -> Row:
     """All of one molecule."""
     source = survey(config.paths.data / "md" / f"{molecule.name}.npz")
-    k_steps, hybrid = config.train.k_steps, config.hybrid
-    model = load_jump(network.checkpoint).model
-    model = model.composed(k_steps, config.md.dt_ps, hybrid.drifts_per_step, hybrid.impulse)
+    k_steps = config.train.k_steps
+    model = as_configured(load_jump(network.checkpoint).model, config)
     physics = model.physics
     record = {"k_steps": k_steps, "dt_ps": source.dt_ps, "molecules": [molecule.name]}
     dataset = cut_windows([source], k_steps, record, lambda: None)

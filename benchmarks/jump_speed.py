@@ -21,6 +21,7 @@ import torch
 import kstep.model.recording
 from kstep.config import Config, ModelConfig, load_config
 from kstep.force_field import pad_terms
+from kstep.hybrid.learned import as_configured
 from kstep.md.platforms import time_platforms
 from kstep.md.systems import load_system
 from kstep.model import (
@@ -95,9 +96,7 @@ def make_models(
     )
     shipped = weights_file("propagator", k_steps)
     models = {
-        "splitting": load_jump(splitting).model.composed(
-            k_steps, config.md.dt_ps, config.hybrid.drifts_per_step, config.hybrid.impulse
-        ),
+        "splitting": as_configured(load_jump(splitting).model, config),
         "propagator": load_jump(shipped).model
         if shipped.exists()
         else build_model(PROPAGATOR, physics),

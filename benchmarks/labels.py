@@ -21,6 +21,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from command import command
 from document import put_section
 
 from kstep import adapt
@@ -117,13 +118,11 @@ def _plot(records: dict[str, dict], path: Path) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, action="append", default=[])
+    parser = command(__doc__)
     parser.add_argument("--molecule", default="aspirin")
     parser.add_argument("--test", type=int, default=200, help="true-force calls of the comparison")
     parser.add_argument("--write", type=Path)
     parser.add_argument("--plot", type=Path)
-    parser.add_argument("overrides", nargs="*")
     return parser.parse_args()
 
 

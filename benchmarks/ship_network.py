@@ -7,10 +7,10 @@ Reads paths.run/train (best.ckpt, record.json), the dataset and the splits it wa
 writes src/kstep/networks/weights/propagator_k{K}.ckpt (or splitting.ckpt) and .md.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
+from command import command
 
 from kstep.artifacts import hash_file, read_json, write_text
 from kstep.config import load_config
@@ -41,10 +41,8 @@ KEPT = ("config_hash", "dataset_hash", "start_hash", "split_hashes", "config", "
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, action="append", default=[])
+    parser = command(__doc__)
     parser.add_argument("--command", required=True, help="with which it was trained")
-    parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
     config = load_config(options.config, options.overrides)
     k_steps, folder = config.train.k_steps, config.paths.run / "train"

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from command import command
 from sampled import Run, drifts, effective_samples, temperatures, trace
 
 from kstep.artifacts import hash_file, read_json, write_json
@@ -91,8 +92,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, action="append", default=[])
+    parser = command(__doc__)
     parser.add_argument("--molecule", required=True)
     parser.add_argument("--network", action="append", default=[], metavar="NAME=CHECKPOINT")
     parser.add_argument("--nve-replicas", type=int, default=4)
@@ -100,7 +100,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--nve-ps", type=float, default=1000.0)
     parser.add_argument("--nvt-ps", type=float, default=250.0)
     parser.add_argument("--only", action="append", help="a method; may be repeated")
-    parser.add_argument("overrides", nargs="*")
     return parser.parse_args()
 
 

@@ -9,6 +9,7 @@ from kstep.config import Config
 from kstep.environments import environments
 from kstep.errors import ConfigError
 from kstep.hybrid.correctors import CORRECTORS
+from kstep.hybrid.learned import as_configured
 from kstep.model import (
     JumpModel,
     JumpPhysics,
@@ -55,10 +56,7 @@ def start_model(config: Config, molecule: Molecule) -> JumpModel:
     """
     path = start_checkpoint(config)
     model = _fresh(config, molecule) if path is None else _grown(load_jump(path).model, config)
-    hybrid = config.hybrid
-    model = model.composed(
-        config.train.k_steps, config.md.dt_ps, hybrid.drifts_per_step, hybrid.impulse
-    )
+    model = as_configured(model, config)
     require_match(
         model.physics,
         str(path),

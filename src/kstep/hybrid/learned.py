@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from kstep.artifacts import Record
-from kstep.config import Landing
+from kstep.config import Config, Landing
 from kstep.hybrid.state import Replicas
-from kstep.model import JumpPredictor, load_jump, make_predictor, require_match
+from kstep.model import JumpModel, JumpPredictor, load_jump, make_predictor, require_match
 from kstep.molecule import Molecule
 
 
@@ -43,6 +43,14 @@ class LearnedJump:
     def __call__(self, x: Replicas, v: Replicas, forces: Replicas) -> tuple[Replicas, Replicas]:
         """One network call for all replicas."""
         return self.predictor(x, v, forces)
+
+
+def as_configured(model: JumpModel, config: Config) -> JumpModel:
+    """The jump that a configuration asks of a network: its stride, base step, drifts, impulse."""
+    hybrid = config.hybrid
+    return model.composed(
+        config.train.k_steps, config.md.dt_ps, hybrid.drifts_per_step, hybrid.impulse
+    )
 
 
 def load_learned_jump(

@@ -10,6 +10,7 @@ from kstep.config import Config
 from kstep.environments import environments, familiar_share, strange_shells
 from kstep.errors import ArtifactError
 from kstep.hybrid.correctors import CORRECTORS
+from kstep.hybrid.learned import as_configured
 from kstep.model import JumpPhysics, load_jump, require_match
 from kstep.molecule import Molecule
 
@@ -50,12 +51,7 @@ def check_molecules(config: Config, molecules: Sequence[Molecule], checkpoint: P
     Raises ArtifactError when one has elements or masses the network has not seen, or when the
     network was trained for other steps.
     """
-    hybrid = config.hybrid
-    model = load_jump(checkpoint).model
-    composition = (
-        config.train.k_steps, config.md.dt_ps, hybrid.drifts_per_step, hybrid.impulse,
-    )  # fmt: skip
-    physics = model.composed(*composition).physics
+    physics = as_configured(load_jump(checkpoint).model, config).physics
     for molecule in molecules:
         _check_molecule(config, molecule, physics, checkpoint.stem)
 
