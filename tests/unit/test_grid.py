@@ -8,7 +8,7 @@ from kstep.artifacts import write_json
 from kstep.config import load_config
 from kstep.errors import ConfigError
 from kstep.evaluate import Metrics, Outcome
-from kstep.evaluate.metrics import CostMetrics, MoleculeMetrics, Verdict
+from kstep.evaluate.metrics import Check, Claim, CostMetrics, MoleculeMetrics, Verdict
 from kstep.grid import run, stage
 from kstep.grid.table import largest_accepted
 from kstep.grid.trials import Trial, trials_of
@@ -18,11 +18,14 @@ ACCEPTED, REJECTED = Outcome.ACCEPTED, Outcome.REJECTED
 
 
 def metrics_of(outcome: Outcome) -> Metrics:
-    """Metrics of one molecule that hold no more than the table reads."""
+    """Metrics of one molecule that hold no more than the table reads: three checks, one decides."""
+    checks = [Check.model_construct(outcome=o) for o in (ACCEPTED, ACCEPTED, outcome)]
     molecule = MoleculeMetrics.model_construct(
         name="phenol",
         cost=CostMetrics.model_construct(counted_saving=8.0, wall_ratio=0.1),
-        verdict=Verdict.model_construct(outcome=outcome),
+        verdict=Verdict.model_construct(
+            outcome=outcome, claims=[Claim.model_construct(checks=checks)]
+        ),
     )
     return Metrics.model_construct(outcome=outcome, molecules=[molecule])
 
@@ -72,7 +75,10 @@ def test_the_order_is_the_plans(grid):
 def test_a_larger_k_waits_for_a_smaller_one_to_be_accepted(grid):
     made, table = grid(lambda trial: ACCEPTED if trial[0] == 4 else REJECTED)
     assert made[-1][0] == "k8-auto"
-    assert "| phenol | 4 |" in table.read_text()
+    assert (
+        "| accepted, 3 of 3 | rejected, 2 of 3 (1) | rejected, 2 of 3 (1) | 4 |"
+        in table.read_text()
+    )
 
 
 def test_one_accepted_cap_is_enough_to_go_on(grid):
@@ -138,6 +144,14 @@ def test_the_table_is_rewritten_after_each_trial_and_readable_by_programs(grid):
     _, table = grid(lambda trial: ACCEPTED if trial[0] <= 8 else REJECTED)
     content = json.loads(table.with_suffix(".json").read_text())
     assert content["largest_accepted_k"] == {"phenol": 8}
+    found = {trial: verdict["outcome"] for trial, verdict in content["verdicts"]["phenol"].items()}
+    for trial in content["trials"]:
+        assert found.pop(trial["trial"]) == ("accepted" if trial["k"] <= 8 else "rejected")
+    assert not found
+    (line,) = (line for line in table.read_text().splitlines() if line.startswith("| phenol |"))
+    assert line.count("accepted, 3 of 3") == 4
+    assert line.count("rejected, 2 of 3 (1)") == 2
+    assert line.endswith("| 8 |")
     assert len(content["trials"]) == 6
     rows = [line for line in table.read_text().splitlines() if line.startswith("| k")]
     assert len(rows) == 6

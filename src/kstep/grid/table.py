@@ -50,21 +50,42 @@ class Result:
 
 
 def save_table(folder: Path, results: Sequence[Result]) -> None:
-    """Write `table.md` and `table.json`: all trials, and the largest k accepted by molecule."""
+    """Write `table.md` and `table.json`: all trials, every molecule's verdict, its largest k."""
     rows = [result.row() for result in results]
-    largest = largest_accepted(results)
+    largest, found = largest_accepted(results), verdicts(results)
+    trials = [result.trial.name for result in results]
     lines = [
-        "| " + " | ".join(COLUMNS) + " |",
-        "|" + "---|" * len(COLUMNS),
-        *("| " + " | ".join(str(row[column]) for column in COLUMNS) + " |" for row in rows),
+        *_markdown(COLUMNS, [[str(row[column]) for column in COLUMNS] for row in rows]),
+        "Of each molecule the verdict, and of its checks those accepted (those rejected):",
         "",
-        "| molecule | largest k accepted |",
-        "|---|---|",
-        *(f"| {name} | {k or 'none'} |" for name, k in largest.items()),
-        "",
+        *_markdown(
+            ("molecule", *trials, "largest k accepted"),
+            [
+                [name, *(_told(found[name].get(trial)) for trial in trials), str(k or "none")]
+                for name, k in largest.items()
+            ],
+        ),
     ]
     write_text(folder / "table.md", "\n".join(lines))
-    write_json(folder / "table.json", {"trials": rows, "largest_accepted_k": largest})
+    content = {"trials": rows, "verdicts": found, "largest_accepted_k": largest}
+    write_json(folder / "table.json", content)
+
+
+def verdicts(results: Sequence[Result]) -> dict[str, dict[str, Record]]:
+    """Of each molecule in each trial the outcome, and how many checks had which outcome."""
+    found: dict[str, dict[str, Record]] = {}
+    for result in results:
+        for molecule in result.metrics.molecules:
+            outcomes = [
+                check.outcome for claim in molecule.verdict.claims for check in claim.checks
+            ]
+            found.setdefault(molecule.name, {})[result.trial.name] = {
+                "outcome": molecule.verdict.outcome.value,
+                "checks": len(outcomes),
+                "accepted": outcomes.count(Outcome.ACCEPTED),
+                "rejected": outcomes.count(Outcome.REJECTED),
+            }
+    return found
 
 
 def largest_accepted(results: Sequence[Result]) -> dict[str, int | None]:
@@ -83,3 +104,15 @@ def _range(values: Sequence[float]) -> str:
         return "–"
     low, high = f"{min(values):.2g}", f"{max(values):.2g}"
     return low if low == high else f"{low}–{high}"
+
+
+def _told(verdict: Record | None) -> str:
+    if verdict is None:
+        return "–"
+    rejected = f" ({verdict['rejected']})" if verdict["rejected"] else ""
+    return f"{verdict['outcome']}, {verdict['accepted']} of {verdict['checks']}{rejected}"
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(row) + " |" for row in (columns, *rows)]
+    return [lines[0], "|" + "---|" * len(columns), *lines[1:], ""]
