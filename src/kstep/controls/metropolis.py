@@ -9,7 +9,7 @@ import math
 
 import openmm
 
-from kstep.md.integrators import CONSTRAINT_TOLERANCE
+from kstep.md.integrators import CONSTRAINT_TOLERANCE, add_velocity_verlet
 from kstep.units import BOLTZMANN
 
 
@@ -48,7 +48,7 @@ def ghmc(
         **dict.fromkeys(("potential", "kinetic", "old_potential", "old_kinetic", "accept"), 0.0),
     }.items():
         integrator.addGlobalVariable(name, value)
-    for name in ("force", "free", "old_x", "old_v", "old_force"):
+    for name in ("force", "old_x", "old_v", "old_force"):
         integrator.addPerDofVariable(name, 0)
     _add_first_evaluation(integrator)
     _add_refresh(integrator)
@@ -78,13 +78,8 @@ def _add_refresh(integrator: openmm.CustomIntegrator) -> None:
 
 
 def _add_step(integrator: openmm.CustomIntegrator) -> None:
-    integrator.addComputePerDof("v", "v + 0.5*dt*force/m")
-    integrator.addComputePerDof("x", "x + dt*v")
-    integrator.addComputePerDof("free", "x")
-    integrator.addConstrainPositions()
+    add_velocity_verlet(integrator, force="force")
     integrator.addComputePerDof("force", "f")
-    integrator.addComputePerDof("v", "v + 0.5*dt*force/m + (x - free)/dt")
-    integrator.addConstrainVelocities()
     integrator.addComputeGlobal("taken", "taken + 1")
 
 

@@ -28,7 +28,7 @@ def velocity_verlet(dt_ps: float) -> openmm.CustomIntegrator:
     """
     integrator = openmm.CustomIntegrator(dt_ps)
     integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
-    _add_velocity_verlet(integrator)
+    add_velocity_verlet(integrator)
     return integrator
 
 
@@ -46,7 +46,7 @@ def recording_velocity_verlet(dt_ps: float) -> openmm.CustomIntegrator:
 def add_recording_velocity_verlet(integrator: openmm.CustomIntegrator) -> None:
     """Write the program of `recording_velocity_verlet` into an empty integrator."""
     integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
-    _add_velocity_verlet(integrator)
+    add_velocity_verlet(integrator)
     integrator.addPerDofVariable("forces", 0)
     integrator.addGlobalVariable("potential", 0)
     integrator.addComputePerDof("forces", "f")
@@ -74,15 +74,22 @@ def langevin(
     keep = math.exp(-friction * dt_ps)
     integrator.addGlobalVariable("keep", keep)
     integrator.addGlobalVariable("noise", math.sqrt((1 - keep**2) * BOLTZMANN * temperature))
-    _add_velocity_verlet(integrator)
+    add_velocity_verlet(integrator)
     integrator.addComputePerDof("v", "keep*v + noise*gaussian/sqrt(m)")
     integrator.addConstrainVelocities()
     return integrator
 
 
-def _add_velocity_verlet(integrator: openmm.CustomIntegrator) -> None:
+def add_velocity_verlet(integrator: openmm.CustomIntegrator, force: str = "f") -> None:
+    """Write the step of `velocity_verlet` into an integrator.
+
+    Args:
+        integrator: without a per-DOF variable `free`.
+        force: what holds the force where the step begins: a per-DOF variable, or `f`, which
+            OpenMM evaluates where it has not.
+    """
     integrator.addPerDofVariable("free", 0)
-    integrator.addComputePerDof("v", "v + 0.5*dt*f/m")
+    integrator.addComputePerDof("v", f"v + 0.5*dt*{force}/m")
     integrator.addComputePerDof("x", "x + dt*v")
     integrator.addComputePerDof("free", "x")
     integrator.addConstrainPositions()
