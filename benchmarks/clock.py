@@ -114,16 +114,18 @@ def main() -> None:
         bars[molecule.name] = {r.name: _speedups(runners[0], r) for r in runners}
         print(tables[-1])
     if options.write:
-        together = (
-            f"{options.replicas} replicas together" if options.replicas > 1 else "one replica"
-        )
-        what = (
-            f"Potential {config.potential.title}, one thread, {together} (`benchmarks/clock.py`)."
-        )
         title = f"On the clock, base steps of {config.md.dt_fs:g} fs"
-        put_section(options.write, title, "\n\n".join([what, *tables]))
+        put_section(options.write, title, "\n\n".join([_what(config, options), *tables]))
     if options.plot:
         _plot(bars, options.plot)
+
+
+def _what(config: Config, options: argparse.Namespace) -> str:
+    together = f"{options.replicas} replicas together" if options.replicas > 1 else "one replica"
+    parts = [f"Potential {config.potential.title}", "one thread", together]
+    if config.hybrid.drifts_per_step > 1:
+        parts.append(f"{config.hybrid.drifts_per_step} drifts a base step")
+    return f"{', '.join(parts)} (`benchmarks/clock.py`)."
 
 
 def _plain(config: Config, molecule: Molecule) -> Iterator[Runner]:
@@ -164,7 +166,10 @@ def _hybrids(config: Config, molecule: Molecule, replicas: int) -> Iterator[Runn
             )
             platform = platform or _fastest(system, config, molecule)
             dynamics = make_dynamics(system, md.dt_ps, platform, molecule.name)
-            jump = load_learned_jump(checkpoint, molecule, k_steps, md.dt_ps, "closing_kick")
+            jump = load_learned_jump(
+                checkpoint, molecule, k_steps, md.dt_ps, "closing_kick",
+                config.hybrid.drifts_per_step, config.hybrid.impulse,
+            )  # fmt: skip
             rng = np.random.default_rng(md.seed)
             step = _step(ensemble, jump, dynamics, config, replicas, rng)
             model = load_jump(checkpoint).model
