@@ -51,9 +51,14 @@ def frames(context, integrator, count):
     return (np.array(part) for part in zip(*states, strict=True))
 
 
-@pytest.mark.parametrize("step", [0.2, 1.2])
+@pytest.mark.parametrize("step", [0.2, 1.0, 1.2])
 def test_positions_and_velocities_are_boltzmann_distributed(step):
-    """At ω dt = 1.2 velocity Verlet alone would be 1/(1 − 0.36) = 1.56 times too wide."""
+    """At any step, a half period of the trajectory's length included.
+
+    At ω dt = 1.2 velocity Verlet alone would be 1/(1 − 0.36) = 1.56 times too wide. At ω dt = 1
+    three steps of it lead to −x from everywhere, so that without friction between them a particle
+    that starts at rest in the middle stays there.
+    """
     x, v = frames(*oscillator(step), 12000)
     for found, expected in ((x, THERMAL / STIFFNESS), (v, THERMAL / MASS)):
         blocks = (found**2).mean(axis=1).reshape(40, -1).mean(axis=1) / expected
@@ -115,8 +120,10 @@ def test_a_step_pays_one_force_whether_accepted_or_not():
     assert system.potential.evaluations == 300 + 1
 
 
-def test_the_strength_of_the_friction_is_that_of_time_not_of_steps(phenol):
-    """Velocities forget as fast as the baseline's, however seldom they are refreshed."""
-    md = load_config([], ["md.friction_per_ps=2", "md.save_interval_steps=25"]).md
-    integrator = variant("ghmc", md).langevin(md.dt_ps, TEMPERATURE, md.friction_per_ps, 1)
-    assert integrator.getGlobalVariableByName("keep") == pytest.approx(np.exp(-2 * 25 * 0.002))
+def test_the_friction_is_the_baselines_and_tests_fall_on_frames():
+    for interval, trajectory in ((25, 25), (50, 50), (500, 50), (34, 34), (68, 34), (53, 1)):
+        md = load_config([], ["md.friction_per_ps=2", f"md.save_interval_steps={interval}"]).md
+        control = variant("ghmc", md)
+        assert control.label == f"GHMC 2 fs, tested every {2 * trajectory} fs"
+        integrator = control.langevin(md.dt_ps, TEMPERATURE, md.friction_per_ps, 1)
+        assert integrator.getGlobalVariableByName("keep") == pytest.approx(np.exp(-2 * 0.002))

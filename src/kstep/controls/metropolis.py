@@ -1,8 +1,11 @@
-"""Plain MD with a Metropolis test: samples the true distribution at the usual step.
+"""Langevin dynamics with a Metropolis test: samples the true distribution at the usual step.
 
-Generalised hybrid Monte Carlo, Horowitz, Phys. Lett. B 268, 247 (1991); constrained, Lelièvre,
-Rousset & Stoltz, Math. Comput. 81, 2071 (2012). It has no error of the step, at a quarter of the
-force calls of steps of 0.5 fs.
+It has no error of the step, at a quarter of the force calls of steps of 0.5 fs. Generalised hybrid
+Monte Carlo (Horowitz, Phys. Lett. B 268, 247 (1991); constrained, Lelièvre, Rousset & Stoltz, Math.
+Comput. 81, 2071 (2012)) whose proposals are stretches of Langevin dynamics, tested by the work that
+their finite step does (Nilmeier, Crooks, Minh & Chodera, PNAS 108, E1009 (2011)). Without friction
+inside, a proposal leaves the amplitude of every vibration that it spans n half periods of as it
+was.
 """
 
 import math
@@ -16,17 +19,17 @@ from kstep.units import BOLTZMANN
 def ghmc(
     dt_ps: float, temperature: float, friction: float, seed: int, *, trajectory_steps: int
 ) -> openmm.CustomIntegrator:
-    """GHMC: a step is one of velocity Verlet with RATTLE, and pays one force.
+    """Metropolised Langevin dynamics: a step is one of velocity Verlet, and pays one force.
 
     | when | equation |
     |---|---|
-    | before the first step of a trajectory | v ← e^{−γτ} v + √(1 − e^{−2γτ}) · (canonical) |
-    | every step | velocity Verlet |
-    | after the last | if u ≥ e^{−(H' − H)/k_B T}: back to where it began, velocities reversed |
+    | before every step | v ← e^{−γ dt} v + √(1 − e^{−2γ dt}) · (canonical velocities) |
+    | every step | velocity Verlet with RATTLE, does the work w = H' − H |
+    | after `trajectory_steps` | if u ≥ e^{−Σw/k_B T}: back, velocities reversed |
 
-    τ is `trajectory_steps` of `dt_ps`, u uniform in [0, 1). Only states after the last step of a
-    trajectory belong to the ensemble; the per-DOF variables `force` and the global `potential`
-    are theirs. The global variables `tested` and `accepted` count trajectories.
+    u is uniform in [0, 1); back is where the first velocity Verlet of the trajectory began. Only
+    states after the last step of a trajectory belong to the ensemble. The global variables `tested`
+    and `accepted` count trajectories.
 
     Args:
         dt_ps: time step, ps.
@@ -39,19 +42,21 @@ def ghmc(
     integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
     integrator.setRandomNumberSeed(seed)
     thermal = BOLTZMANN * temperature
-    keep = math.exp(-friction * trajectory_steps * dt_ps)
+    keep = math.exp(-friction * dt_ps)
     for name, value in {
         "thermal": thermal,
         "keep": keep,
         "noise": math.sqrt((1 - keep**2) * thermal),
-        **dict.fromkeys(("known", "taken", "tested", "accepted"), 0.0),
-        **dict.fromkeys(("potential", "kinetic", "old_potential", "old_kinetic", "accept"), 0.0),
+        **dict.fromkeys(("known", "taken", "tested", "accepted", "accept"), 0.0),
+        **dict.fromkeys(("potential", "kinetic", "unheated", "heat", "old_energy"), 0.0),
+        "old_potential": 0.0,
     }.items():
         integrator.addGlobalVariable(name, value)
     for name in ("force", "old_x", "old_v", "old_force"):
         integrator.addPerDofVariable(name, 0)
     _add_first_evaluation(integrator)
-    _add_refresh(integrator)
+    _add_thermostat(integrator)
+    _add_beginning(integrator)
     _add_step(integrator)
     _add_test(integrator, trajectory_steps)
     return integrator
@@ -66,12 +71,21 @@ def _add_first_evaluation(integrator: openmm.CustomIntegrator) -> None:
     integrator.endBlock()
 
 
-def _add_refresh(integrator: openmm.CustomIntegrator) -> None:
-    integrator.beginIfBlock("taken = 0")
+def _add_thermostat(integrator: openmm.CustomIntegrator) -> None:
+    """Ornstein–Uhlenbeck step, its heat counted."""
+    integrator.addComputeSum("unheated", "0.5*m*v*v")
     integrator.addComputePerDof("v", "keep*v + noise*gaussian/sqrt(m)")
     integrator.addConstrainVelocities()
-    integrator.addComputeSum("old_kinetic", "0.5*m*v*v")
+    integrator.addComputeSum("kinetic", "0.5*m*v*v")
+    integrator.addComputeGlobal("heat", "heat + kinetic - unheated")
+
+
+def _add_beginning(integrator: openmm.CustomIntegrator) -> None:
+    """Where to go back to. The thermostat's step before it is no part of the trajectory."""
+    integrator.beginIfBlock("taken = 0")
+    integrator.addComputeGlobal("heat", "0")
     integrator.addComputeGlobal("old_potential", "potential")
+    integrator.addComputeGlobal("old_energy", "potential + kinetic")
     for name in ("x", "v", "force"):
         integrator.addComputePerDof(f"old_{name}", name)
     integrator.endBlock()
@@ -88,8 +102,8 @@ def _add_test(integrator: openmm.CustomIntegrator, trajectory_steps: int) -> Non
     integrator.beginIfBlock(f"taken = {trajectory_steps}")
     integrator.addComputeGlobal("potential", "energy")
     integrator.addComputeSum("kinetic", "0.5*m*v*v")
-    change = "potential + kinetic - old_potential - old_kinetic"
-    integrator.addComputeGlobal("accept", f"step(exp(-({change})/thermal) - uniform)")
+    work = "potential + kinetic - old_energy - heat"
+    integrator.addComputeGlobal("accept", f"step(exp(-({work})/thermal) - uniform)")
     integrator.addComputeGlobal("potential", "select(accept, potential, old_potential)")
     integrator.addComputePerDof("x", "select(accept, x, old_x)")
     integrator.addComputePerDof("v", "select(accept, v, -old_v)")

@@ -25,6 +25,8 @@ Langevin = Callable[[float, float, float, int], openmm.Integrator]
 """(dt in ps, temperature in K, friction in 1/ps, seed) → an integrator at constant temperature."""
 
 _LONG_STEP_PS = 4 * PS_PER_FS
+_LONGEST_TRAJECTORY = 50
+"""Steps between two tests of GHMC: longer ones do more work, and are refused more often."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,9 @@ def _langevin_middle(
 
 
 def _ghmc(name: str, md: MdConfig) -> Variant:
-    """Tested at every saved frame: only states that were tested belong to the ensemble."""
-    steps = md.save_interval_steps
+    """Tested at every saved frame, or more often: only what was tested belongs to the ensemble."""
+    interval = md.save_interval_steps
+    steps = max(n for n in range(1, _LONGEST_TRAJECTORY + 1) if interval % n == 0)
     return Variant(
         name=name,
         label=f"GHMC {md.dt_fs:g} fs, tested every {steps * md.dt_fs:g} fs",

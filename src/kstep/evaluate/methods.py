@@ -33,8 +33,8 @@ from kstep.units import PS_PER_FS, PS_PER_NS
 LIMITS = ("half_fs", "ghmc")
 """File names of the controls that have the averages of infinitely small steps, best first.
 
-Steps of 0.5 fs are nearly that limit and move as it does. GHMC of true steps has its averages
-exactly, and costs a quarter: it is for potentials where that counts.
+Steps of 0.5 fs are nearly that limit and move as it does. Metropolised Langevin dynamics has its
+averages exactly and costs a quarter: it is for potentials where that counts.
 """
 
 
