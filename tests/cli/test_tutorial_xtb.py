@@ -87,9 +87,7 @@ def test_the_record_has_what_the_page_explains(folder: Path) -> None:
 def test_the_judgement_is_what_the_page_says(folder: Path) -> None:
     metrics = json.loads((folder / "runs" / "xtb" / "eval" / "metrics.json").read_text())
     (methanol,) = metrics["molecules"]
-    assert (
-        methanol["judged_against"] == "the limit of small steps"
-    )  # the control, GHMC
+    assert methanol["judged_against"] == "the limit of small steps"  # the control, GHMC
     asked = {claim["name"] for claim in methanol["verdict"]["claims"]}
     assert not asked & {"energy is conserved", "motion is right"}
     assert methanol["cost"]["training_calls"] > sum(SHORT["adapt"]["labels"])
