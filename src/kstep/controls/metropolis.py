@@ -8,11 +8,13 @@ inside, a proposal leaves the amplitude of every vibration that it spans n half 
 was.
 """
 
-import math
-
 import openmm
 
-from kstep.md.integrators import CONSTRAINT_TOLERANCE, add_velocity_verlet
+from kstep.md.integrators import (
+    CONSTRAINT_TOLERANCE,
+    add_ornstein_uhlenbeck,
+    add_velocity_verlet,
+)
 from kstep.units import BOLTZMANN
 
 
@@ -41,12 +43,8 @@ def ghmc(
     integrator = openmm.CustomIntegrator(dt_ps)
     integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
     integrator.setRandomNumberSeed(seed)
-    thermal = BOLTZMANN * temperature
-    keep = math.exp(-friction * dt_ps)
     for name, value in {
-        "thermal": thermal,
-        "keep": keep,
-        "noise": math.sqrt((1 - keep**2) * thermal),
+        "thermal": BOLTZMANN * temperature,
         **dict.fromkeys(("known", "taken", "tested", "accepted", "accept"), 0.0),
         **dict.fromkeys(("potential", "kinetic", "unheated", "heat", "old_energy"), 0.0),
         "old_potential": 0.0,
@@ -55,7 +53,7 @@ def ghmc(
     for name in ("force", "old_x", "old_v", "old_force"):
         integrator.addPerDofVariable(name, 0)
     _add_first_evaluation(integrator)
-    _add_thermostat(integrator)
+    _add_thermostat(integrator, dt_ps, temperature, friction)
     _add_beginning(integrator)
     _add_step(integrator)
     _add_test(integrator, trajectory_steps)
@@ -71,11 +69,12 @@ def _add_first_evaluation(integrator: openmm.CustomIntegrator) -> None:
     integrator.endBlock()
 
 
-def _add_thermostat(integrator: openmm.CustomIntegrator) -> None:
+def _add_thermostat(
+    integrator: openmm.CustomIntegrator, dt_ps: float, temperature: float, friction: float
+) -> None:
     """Ornstein–Uhlenbeck step, its heat counted."""
     integrator.addComputeSum("unheated", "0.5*m*v*v")
-    integrator.addComputePerDof("v", "keep*v + noise*gaussian/sqrt(m)")
-    integrator.addConstrainVelocities()
+    add_ornstein_uhlenbeck(integrator, dt_ps, temperature, friction)
     integrator.addComputeSum("kinetic", "0.5*m*v*v")
     integrator.addComputeGlobal("heat", "heat + kinetic - unheated")
 

@@ -71,13 +71,23 @@ def langevin(
     integrator = openmm.CustomIntegrator(dt_ps)
     integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
     integrator.setRandomNumberSeed(seed)
+    add_velocity_verlet(integrator)
+    add_ornstein_uhlenbeck(integrator, dt_ps, temperature, friction)
+    return integrator
+
+
+def add_ornstein_uhlenbeck(
+    integrator: openmm.CustomIntegrator, dt_ps: float, temperature: float, friction: float
+) -> None:
+    """Write the exact Ornstein–Uhlenbeck step of `langevin` into an integrator.
+
+    v ← e^{−γ dt} v + √(1 − e^{−2γ dt}) · (canonical velocities), along the constraints.
+    """
     keep = math.exp(-friction * dt_ps)
     integrator.addGlobalVariable("keep", keep)
     integrator.addGlobalVariable("noise", math.sqrt((1 - keep**2) * BOLTZMANN * temperature))
-    add_velocity_verlet(integrator)
     integrator.addComputePerDof("v", "keep*v + noise*gaussian/sqrt(m)")
     integrator.addConstrainVelocities()
-    return integrator
 
 
 def add_velocity_verlet(integrator: openmm.CustomIntegrator, force: str = "f") -> None:
