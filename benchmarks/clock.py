@@ -131,7 +131,7 @@ def _what(config: Config, options: argparse.Namespace) -> str:
 def _plain(config: Config, molecule: Molecule) -> Iterator[Runner]:
     md = config.md
     for name, dt_ps, hydrogen in (("MD, 2 fs", 0.002, None), ("MD, 4 fs, H of 3 Da", 0.004, 3.0)):
-        system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
+        system = _system(config, molecule)
         if hydrogen is not None:
             numbers, bonds = molecule.numbers.tolist(), molecule.bonds.tolist()
             repartition(system, molecule.name, numbers, bonds, hydrogen)
@@ -150,6 +150,11 @@ def _plain(config: Config, molecule: Molecule) -> Iterator[Runner]:
         yield Runner(name, advance)
 
 
+def _system(config: Config, molecule: Molecule) -> openmm.System:
+    md = config.md
+    return load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
+
+
 def _fastest(system: openmm.System, config: Config, molecule: Molecule) -> str:
     platform, _ = resolve_platform("auto", system, molecule.positions, config.md.dt_ps)
     return platform
@@ -158,13 +163,10 @@ def _fastest(system: openmm.System, config: Config, molecule: Molecule) -> str:
 def _hybrids(config: Config, molecule: Molecule, replicas: int) -> Iterator[Runner]:
     checkpoint = networks_for(config, [molecule])[molecule.name].checkpoint
     md = config.md
-    platform = None
+    platform = _fastest(_system(config, molecule), config, molecule)
     for ensemble in ("ghmc", "nvt"):
         for k_steps in STRIDES:
-            system = load_system(
-                molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent
-            )
-            platform = platform or _fastest(system, config, molecule)
+            system = _system(config, molecule)
             dynamics = make_dynamics(system, md.dt_ps, platform, molecule.name)
             jump = load_learned_jump(
                 checkpoint, molecule, k_steps, md.dt_ps, "closing_kick",
