@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Int
 
 from kstep.config import PotentialConfig
+from kstep.potentials.linear_algebra import on_one_thread, shared_linear_algebra
 from kstep.potentials.python_force import Atoms, Evaluation, NoEnergyError
 
 BOHR_PER_NM: Final = 18.8972612462577
@@ -48,6 +49,7 @@ class Xtb:
         Raises ModuleNotFoundError without tblite, ValueError when the method lacks an element.
         """
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # more only slow a small molecule down
+        shared_linear_algebra()
         from tblite.interface import Calculator
 
         try:
@@ -69,7 +71,8 @@ class Xtb:
             self._calculator.update(x * BOHR_PER_NM)
         except RuntimeError as error:
             raise NoEnergyError(_reason(error)) from None
-        result = self._converge(x)
+        with on_one_thread():
+            result = self._converge(x)
         energy = result["energy"] * KJ_PER_MOL_PER_HARTREE
         forces = -result["gradient"] * (KJ_PER_MOL_PER_HARTREE * BOHR_PER_NM)
         if not (np.isfinite(energy) and np.isfinite(forces).all()):
