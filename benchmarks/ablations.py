@@ -3,7 +3,12 @@
     python benchmarks/ablations.py --of splitting --write docs/ablations.md \
         --config configs/large paths.data=... paths.run=runs/ablations train.max_minutes=3
 
-Needs `kstep prep`, `md` and `dataset` of the same configs. Every variant of an architecture is
+Needs `kstep prep`, `md` and `dataset` of the same configs. `--only` names some of the variants, and
+`--section` what else the title of their table says: that of fewer molecules is of a quarter,
+
+    awk '/^#/ || NR % 4 == 0' data/molecules_large.smi > quarter.smi
+
+with `--only reference noise no-average k16 k16-from-k8 --section "a quarter of the molecules"`. Every variant of an architecture is
 trained on the same windows with the same seed for `train.max_minutes` on one thread, one after the
 other, and scored on held-out windows of seen molecules and on molecules never seen. Finished
 trainings are not repeated. The table goes to standard output, and with `--write FILE` to a section
@@ -134,6 +139,7 @@ PROPAGATOR = {
     "layers-5": Variant("5 layers", {"num_layers": 5}),
     "channels-16": Variant("16 vector channels", {"vec_channels": 16}),
     "noise": Variant("starts displaced by 0.5 pm", {"input_noise": 5e-4}),
+    "no-average": Variant("last weights, no running average", averaged=False),
     "force-head": Variant(
         "forces after the jump learned too", {"use_force_head": True, "lambda_force": 0.1}
     ),
@@ -169,7 +175,8 @@ def main() -> None:
     )
     print(table)
     if options.write:
-        put_section(options.write, f"`arch: {options.of}`", f"{_what(config)}\n\n{table}")
+        title = ", ".join(filter(None, [f"`arch: {options.of}`", options.section]))
+        put_section(options.write, title, f"{_what(config)}\n\n{table}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -177,6 +184,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--of", choices=list(VARIANTS), required=True)
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--section", default="")
     return parser.parse_args()
 
 

@@ -16,7 +16,7 @@ Where they are expensive, with networks adapted to them:
         model.strains=true adapt.max_minutes=3 hybrid.temperature_K=300
     python benchmarks/clock.py --replicas 4 --write docs/expensive_results.md \
         --plot docs/images/expensive.png paths.data=expensive paths.run=runs/expensive \
-        potential.name=gfn2-xtb hybrid.network=adapted
+        potential.name=gfn2-xtb hybrid.network=adapted hybrid.drifts_per_step=2
 
 Plain MD is OpenMM's Langevin-middle integrator on the platform that is fastest for the molecule, at
 2 fs with rigid bonds to hydrogen, and at 4 fs with hydrogens of 3 Da; the hybrid samples by GHMC
