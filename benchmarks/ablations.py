@@ -1,18 +1,17 @@
-"""What each part of a jump is worth: trainings that differ in one thing, at equal time.
+r"""What each part of a jump is worth: trainings that differ in one thing, at equal time.
 
     python benchmarks/ablations.py --of splitting --write docs/ablations.md \
         --config configs/large paths.data=... paths.run=runs/ablations train.max_minutes=3
 
-Needs `kstep prep`, `md` and `dataset` of the same configs. `--only` names some of the variants, and
-`--section` what else the title of their table says: that of fewer molecules is of a quarter,
-
-    awk '/^#/ || NR % 4 == 0' data/molecules_large.smi > quarter.smi
-
-with `--only reference noise no-average k16 k16-from-k8 --section "a quarter of the molecules"`. Every variant of an architecture is
+Needs `kstep prep`, `md` and `dataset` of the same configs. Every variant of an architecture is
 trained on the same windows with the same seed for `train.max_minutes` on one thread, one after the
 other, and scored on held-out windows of seen molecules and on molecules never seen. Finished
 trainings are not repeated. The table goes to standard output, and with `--write FILE` to a section
-of that file.
+of that file. `--only` names some of the variants, and `--section` what their table's title adds:
+
+    awk '/^#/ || NR % 4 == 0' data/molecules_large.smi > quarter.smi
+    ... --of propagator --only reference noise no-average k16 k16-from-k8 \
+        --section "a quarter of the molecules" ... prep.molecules=quarter.smi
 """
 
 import argparse
