@@ -37,6 +37,11 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def processes(workers: int) -> int:
+    """How many processes a setting of `workers` means: 0 is one per core."""
+    return workers or available_cores()
+
+
 def run_parallel(
     tasks: Mapping[str, Callable[[Report], Result]],
     workers: int,
@@ -61,7 +66,7 @@ def run_parallel(
         unit: of the amounts.
         rate: amount per second → what the bar says of it, beside its own rate.
     """
-    count = min(workers or available_cores(), len(tasks))
+    count = min(processes(workers), len(tasks))
     with progress(label, sum(totals), unit) as bar:
         start = time.monotonic()
 

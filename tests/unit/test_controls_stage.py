@@ -108,6 +108,13 @@ def test_the_same_seed_gives_the_same_bytes_in_any_number_of_processes(finished,
     assert not set(expected) & {hash_file(path) for path in other}
 
 
+def test_replicas_run_side_by_side_to_the_same_bytes(finished, tmp_path, phenol, capsys):
+    chosen = ["controls.integrators=[hmr_3]", "controls.workers=2"]
+    path = run(configure(tmp_path, *chosen), [phenol])[0]
+    assert "controls (2 replicas): 100%" in capsys.readouterr().err
+    assert hash_file(path) == hash_file(finished[1][3])
+
+
 def test_cut_short_it_goes_on_after_the_last_replica_to_the_same_bytes(
     finished, tmp_path, phenol, monkeypatch
 ):

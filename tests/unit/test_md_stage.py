@@ -12,11 +12,11 @@ import pytest
 
 from kstep.artifacts import hash_file
 from kstep.config import load_config
-from kstep.errors import ArtifactError
+from kstep.errors import ArtifactError, SimulationError
 from kstep.md import run
 from kstep.md.integrators import velocity_verlet
 from kstep.md.plan import picoseconds, plan
-from kstep.md.platforms import make_context
+from kstep.md.platforms import make_context, settled
 from kstep.md.sampling import Sampler
 from kstep.md.stage import simulate
 from kstep.md.systems import load_system
@@ -251,9 +251,35 @@ def test_a_plan_holds_whole_save_intervals_and_all_its_windows():
     assert [block.window_steps > 0 for block in plan(slow)] == [True, True, True]
 
 
-def test_the_number_of_workers_changes_no_byte(finished, tmp_path, phenol):
+def test_replicas_run_side_by_side_to_the_same_bytes(finished, tmp_path, phenol, capsys):
     path = run(configure(tmp_path, "md.workers=2"), [phenol])[0]
+    assert "md (2 replicas): 100%" in capsys.readouterr().err
     assert hash_file(path) == hash_file(finished[1])
+    assert hash_file(motion_of(path)) == hash_file(motion_of(finished[1]))
+
+
+def test_more_molecules_than_processes_keep_their_replicas_together(tmp_path, phenol, capsys):
+    run(configure(tmp_path), [phenol])
+    assert "replicas" not in capsys.readouterr().err
+
+
+def test_what_fails_side_by_side_is_said_once(tmp_path, phenol, capsys):
+    hot = ["md.workers=2", "md.dt_fs=4", "md.temperature_K=30000"]
+    with pytest.raises(SimulationError, match="phenol"):
+        run(configure(tmp_path, *hot), [phenol])
+    assert "kstep:" not in capsys.readouterr().err
+
+
+def test_a_platform_once_found_stays_for_what_it_was_found_for(tmp_path):
+    asked = []
+
+    def find():
+        asked.append(len(asked))
+        return {"platform": f"P{len(asked)}"}
+
+    assert settled(tmp_path, {"config_hash": "a"}, find) == {"platform": "P1"}
+    assert settled(tmp_path, {"config_hash": "a"}, find) == {"platform": "P1"}
+    assert settled(tmp_path, {"config_hash": "b"}, find) == {"platform": "P2"}
 
 
 def test_a_cutoff_shorter_than_the_switching_distance_works(phenol):

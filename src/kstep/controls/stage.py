@@ -2,7 +2,8 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,10 +25,10 @@ from kstep.controls.plan import Plan, plan_of
 from kstep.controls.sampling import Runner, Stretch
 from kstep.controls.timing import Cost
 from kstep.controls.variants import Variant, variant
-from kstep.errors import ArtifactError
-from kstep.md.platforms import time_integrator
+from kstep.errors import ArtifactError, SimulationError
+from kstep.md.platforms import settled, time_integrator
 from kstep.molecule import Molecule
-from kstep.parallel import Report, ns_per_day, run_parallel
+from kstep.parallel import Report, ns_per_day, processes, run_parallel
 from kstep.potentials import programs
 from kstep.trajectory import load_trajectory
 
@@ -47,6 +48,11 @@ class Task:
     name: str
     plan: Plan
     target: Path
+
+    @property
+    def words(self) -> str:
+        """What it is called among others."""
+        return f"{self.molecule.name}/{self.name}"
 
     @property
     def partial_folder(self) -> Path:
@@ -78,8 +84,10 @@ def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
         ]
         waiting = [task for task in tasks if not _is_finished(task)]
         if waiting:
+            if processes(config.controls.workers) > len(waiting):
+                _run_replicas_apart(config, waiting)
             run_parallel(
-                {f"{t.molecule.name}/{t.name}": partial(simulate, config.md, t) for t in waiting},
+                {task.words: partial(simulate, config.md, task) for task in waiting},
                 config.controls.workers,
                 f"controls ({len(waiting)} runs)",
                 [_picoseconds(task.plan) for task in waiting],
@@ -101,35 +109,90 @@ def _possible(config: Config, molecule: Molecule) -> list[str]:
     return [name for name in config.controls.integrators if name != "respa"]
 
 
+def _run_replicas_apart(config: Config, tasks: Sequence[Task]) -> None:
+    """Run every replica as a task of its own, since there are more processes than controls."""
+    replicas: dict[str, Callable[[Report], None]] = {}
+    amounts: list[float] = []
+    for task in tasks:
+        Unfinished(config.md, task, lambda _: None)  # settles the platform for all
+        for index in range(task.plan.replicas):
+            replicas[f"{task.words}, {index}"] = partial(run_replica, config.md, task, index)
+            amounts.append(task.plan.picoseconds(index))
+    # What fails here fails again, and is said, when its control has its turn.
+    with suppress(SimulationError):
+        label = f"controls ({len(replicas)} replicas)"
+        run_parallel(replicas, config.controls.workers, label, amounts, "ps", ns_per_day)
+
+
+def run_replica(md: MdConfig, task: Task, index: int, report: Report) -> None:
+    """One replica of a control, if it is not finished yet."""
+    Unfinished(md, task, report).run(index)
+
+
 def simulate(md: MdConfig, task: Task, report: Report) -> Path:
-    """All replicas of one control, from the first unfinished one, then the final files."""
-    molecule, plan, control = task.molecule, task.plan, variant(task.name, md)
-    system = control.system(molecule, md)
-    seconds = time_integrator(
-        system,
-        lambda: control.langevin(plan.dt_ps, plan.temperature_K, plan.friction_per_ps, 1),
-        molecule.positions,
-    )
-    cost = Cost(seconds)
-    platform = cost.platform(plan.platform)
-    runner = Runner(molecule, control, plan, system, platform)
-    record = _record(task, control, system, platform)
-    replicas: list[Stretch] = []
-    windows: list[Stretch] = []
-    for index in range(plan.replicas):
-        path = task.partial_folder / f"replica_{index:04d}.npz"
-        if block_is_finished(path, record):
-            report(plan.picoseconds(index))
+    """All replicas of one control that are not finished yet, then the final files."""
+    control = Unfinished(md, task, report)
+    for index in range(task.plan.replicas):
+        control.run(index)
+    return control.save()
+
+
+class Unfinished:
+    """A control under way: its replicas, each of which waits in a file for the others.
+
+    Several processes may share one.
+    """
+
+    def __init__(self, md: MdConfig, task: Task, report: Report) -> None:
+        """`report` is told of the time simulated."""
+        self._task = task
+        self._report = report
+        molecule, plan, control = task.molecule, task.plan, variant(task.name, md)
+        system = control.system(molecule, md)
+
+        def timing() -> Record:
+            cost = Cost(
+                time_integrator(
+                    system,
+                    lambda: control.langevin(
+                        plan.dt_ps, plan.temperature_K, plan.friction_per_ps, 1
+                    ),
+                    molecule.positions,
+                )
+            )
+            return cost.as_json(cost.platform(plan.platform), plan.dt_ps)
+
+        origin = {"fingerprint": molecule.fingerprint, "config_hash": hash_config(plan)}
+        self._timing = settled(task.partial_folder, origin, timing)
+        platform = self._timing["platform"]
+        self._runner = Runner(molecule, control, plan, system, platform)
+        self._record = _record(task, control, system, platform)
+
+    def run(self, index: int) -> None:
+        """Run one replica, if it is not finished."""
+        path = self._path(index)
+        if block_is_finished(path, self._record):
+            self._report(self._task.plan.picoseconds(index))
         else:
-            write_block(path, *runner.replica(index, report), record)
-        sampled, own = read_block(path)
-        replicas.append(sampled)
-        windows.extend(own)
-    write_json(task.target.with_suffix(".timing.json"), cost.as_json(platform, plan.dt_ps))
-    trajectory = assemble(molecule, plan, runner.masses, replicas, windows, record)
-    trajectory.save(task.target)
-    shutil.rmtree(task.partial_folder)
-    return task.target
+            write_block(path, *self._runner.replica(index, self._report), self._record)
+
+    def save(self) -> Path:
+        """Put finished replicas together, and write what they are and what they cost."""
+        task, plan = self._task, self._task.plan
+        replicas: list[Stretch] = []
+        windows: list[Stretch] = []
+        for index in range(plan.replicas):
+            sampled, own = read_block(self._path(index))
+            replicas.append(sampled)
+            windows.extend(own)
+        write_json(task.target.with_suffix(".timing.json"), self._timing)
+        masses = self._runner.masses
+        assemble(task.molecule, plan, masses, replicas, windows, self._record).save(task.target)
+        shutil.rmtree(task.partial_folder)
+        return task.target
+
+    def _path(self, index: int) -> Path:
+        return self._task.partial_folder / f"replica_{index:04d}.npz"
 
 
 def _picoseconds(plan: Plan) -> float:

@@ -17,10 +17,10 @@ from kstep.hybrid.learned import Network, load_learned_jump
 from kstep.hybrid.macrostep import MacroStep
 from kstep.hybrid.state import Jump
 from kstep.hybrid.thermostat import OrnsteinUhlenbeck
+from kstep.md.baseline import sampling_hash
 from kstep.md.dynamics import TrueDynamics
 from kstep.md.platforms import resolve_platform
 from kstep.md.sampling import Sampler
-from kstep.md.stage import sampling_hash
 from kstep.md.systems import load_system
 from kstep.molecule import Molecule
 from kstep.parallel import Report

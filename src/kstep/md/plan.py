@@ -66,6 +66,16 @@ def plan(config: MdConfig) -> list[Block]:
     return blocks
 
 
+def replicas(config: MdConfig) -> list[list[Block]]:
+    """The blocks of one molecule by replica: none depends on another's."""
+    runs: list[list[Block]] = []
+    for block in plan(config):
+        if block.first:
+            runs.append([])
+        runs[-1].append(block)
+    return runs
+
+
 def picoseconds(block: Block, config: MdConfig) -> float:
     """Simulated time of a block, as the progress bar counts it."""
     equilibration = config.equilibration_ps if block.first else 0.0

@@ -7,11 +7,13 @@ a platform says nothing; a slow baseline would fake a speed-up.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import openmm
 from jaxtyping import Float
 
+from kstep.artifacts import Record, read_json, write_json
 from kstep.errors import DeviceError
 from kstep.md.integrators import langevin, velocity_verlet
 from kstep.potentials import forget, has_python_force
@@ -180,6 +182,29 @@ def resolve_platform(
     if requested not in timing.seconds:
         make_context(system, velocity_verlet(dt_ps), requested)
     return requested, timing
+
+
+def settled(folder: Path, origin: Record, find: Callable[[], Record]) -> Record:
+    """A platform and its timing, found once for all that is run from this folder.
+
+    Processes that share a molecule, and a run that was stopped, thus go on where it began,
+    whatever the load of the moment.
+
+    Args:
+        folder: where unfinished work lies; removed when it is finished.
+        origin: what the platform was found for; for another, or on a machine with other
+            platforms, it is found anew.
+        find: gives the record: platform and timing.
+    """
+    path = folder / "platform.json"
+    origin = {**origin, "platforms": available_platforms()}
+    if path.exists():
+        found = read_json(path)
+        if found.get("origin") == origin:
+            return dict(found["found"])
+    record = find()
+    write_json(path, {"origin": origin, "found": record})
+    return record
 
 
 def _seconds_per_step(
