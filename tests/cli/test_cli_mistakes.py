@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kstep.artifacts import exclusive
+from kstep.artifacts import exclusive, read_json
 from kstep.cli.main import INTERRUPTED, main
 from kstep.errors import (
     ArtifactError,
@@ -180,7 +180,9 @@ def test_a_full_disk_keeps_what_there_was(tmp_path, place):
     assert result.returncode == KstepError.exit_code
     assert "could not be written" in only_sentence(result.stderr)
     md = tmp_path / "data" / "md"
-    assert [path.name for path in md.rglob("*") if path.is_file()] == [".lock"]
+    left = sorted(path for path in md.rglob("*") if path.is_file())
+    assert [path.name for path in left] == [".lock", "platform.json"]
+    read_json(left[1])  # small enough to have been written, and whole
 
 
 def test_two_at_once_in_one_folder(kstep, tmp_path):
