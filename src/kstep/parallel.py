@@ -6,9 +6,11 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
@@ -77,26 +79,24 @@ def run_parallel(
             bar.update(min(amount, sum(totals) - bar.n))
 
         if count <= 1:
-            return _collect({name: _attempt(task, advance) for name, task in tasks.items()})
-        context = multiprocessing.get_context("spawn")
-        reports = context.Queue()
-        stop = threading.Event()
-        listener = threading.Thread(target=_listen, args=(reports, advance, stop), daemon=True)
-        listener.start()
+            outcomes = {name: _attempt(task, advance) for name, task in tasks.items()}
+        else:
+            outcomes = _run_in_pool(tasks, count, label, advance)
+    return _collect(outcomes)
+
+
+def _run_in_pool(
+    tasks: Mapping[str, Callable[[Report], Result]], count: int, label: str, advance: Report
+) -> dict[str, Result | KstepError]:
+    context = multiprocessing.get_context("spawn")
+    with _listening(context, advance) as reports, _one_thread_each():
         pool = ProcessPoolExecutor(count, context, initializer=_start_worker, initargs=(reports,))
-        threads = {name: os.environ.get(name) for name in _THREADS}
-        os.environ.update(dict.fromkeys(_THREADS, "1"))  # inherited by the workers
         try:
-            futures: dict[Future[Result], str] = {
-                pool.submit(_run, task): name for name, task in tasks.items()
-            }
-            outcomes: dict[str, Result | KstepError] = {}
+            futures = {pool.submit(_run, task): name for name, task in tasks.items()}
+            ended: dict[str, Result | KstepError] = {}
             for future in as_completed(futures):
                 error = future.exception()
-                if isinstance(error, KstepError):
-                    outcomes[futures[future]] = error
-                else:
-                    outcomes[futures[future]] = future.result()
+                ended[futures[future]] = error if isinstance(error, KstepError) else future.result()
         except BrokenProcessPool:
             raise KstepError(
                 f"a worker process of {label} was killed, perhaps for want of memory: lower the "
@@ -106,12 +106,34 @@ def run_parallel(
             _stop(list(pool._processes.values()))
             raise
         finally:
-            for name, value in threads.items():
-                os.environ.pop(name) if value is None else os.environ.update({name: value})
             pool.shutdown(wait=True, cancel_futures=True)
-            stop.set()
-            listener.join()
-    return _collect({name: outcomes[name] for name in tasks})
+    return {name: ended[name] for name in tasks}
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started meanwhile run on one thread."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
+def _listening(context: SpawnContext, update: Report) -> Iterator[Any]:
+    """A queue for the workers' reports; what comes is passed on as it comes."""
+    reports = context.Queue()
+    stop = threading.Event()
+    listener = threading.Thread(target=_listen, args=(reports, update, stop), daemon=True)
+    listener.start()
+    try:
+        yield reports
+    finally:
+        stop.set()
+        listener.join()
 
 
 def _stop(processes: Sequence[BaseProcess]) -> None:

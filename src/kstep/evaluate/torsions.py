@@ -97,14 +97,10 @@ def compare_torsions(
         return [], []
     sampled_ps = len(observed[1].values) * observed[1].frame_ps
     visits = [[well_of(run, wells) for run in one.runs] for one in observed]
-    # Frames farther apart miss recrossings: both sides are counted on the coarser grid.
-    coarsest = max(one.frame_ps for one in observed)
-    counted = [
-        [run[:: max(1, round(coarsest / one.frame_ps))] for run in side]
-        for one, side in zip(observed, visits, strict=True)
-    ]
+    counted = _on_one_grid(observed, visits)
     # Members about one bond turn together: three of them see every hop in a well twice.
     members = min(observed[0].values.shape[1], 3 * rotors)
+    ns = [len(one.values) * one.frame_ps / PS_PER_NS for one in observed]
     states: list[TorsionState] = []
     measured: list[Measured] = []
     centres = (edges[1:] + edges[:-1]) / 2.0
@@ -115,21 +111,11 @@ def compare_torsions(
             _population(config, one, side, well, n * members, seed)
             for seed, (one, side, n) in enumerate(zip(observed, visits, crossed, strict=True))
         ]
-        ns = [len(one.values) * one.frame_ps / PS_PER_NS for one in observed]
-        peak = int(np.where(wells == well, density, 0.0).argmax())
-        state = TorsionState(
-            label=label,
-            centre_deg=float(centres[peak]),
-            population=Pair[Estimate](
-                baseline=populations[0].estimate(), candidate=populations[1].estimate()
-            ),
-            crossings=Pair[float](baseline=crossed[0], candidate=crossed[1]),
-            rate_per_ns=Pair[float](baseline=crossed[0] / ns[0], candidate=crossed[1] / ns[1]),
-        )
-        states.append(state)
+        centre = float(centres[np.where(wells == well, density, 0.0).argmax()])
+        states.append(_state(label, centre, populations, crossed, ns))
         if well == n_wells - 1 and n_wells == 2:
             continue  # what is not in the one is in the other
-        where = f"dihedral {label} at {state.centre_deg:.0f}°"
+        where = f"dihedral {label} at {centre:.0f}°"
         measured.append(
             Measured(
                 STRUCTURE, f"population of {where}", "",
@@ -144,6 +130,37 @@ def compare_torsions(
             )
         )  # fmt: skip
     return states, measured
+
+
+def _on_one_grid(
+    observed: Sequence[Observed], visits: Sequence[Sequence[Int[np.ndarray, "T members"]]]
+) -> list[list[Int[np.ndarray, "_ members"]]]:
+    """Visits of both sides at the times of the coarser one.
+
+    Frames farther apart miss recrossings, which must be missed on both sides.
+    """
+    coarsest = max(one.frame_ps for one in observed)
+    return [
+        [run[:: max(1, round(coarsest / one.frame_ps))] for run in side]
+        for one, side in zip(observed, visits, strict=True)
+    ]
+
+
+def _state(
+    label: str,
+    centre_deg: float,
+    populations: Sequence[Uncertain],
+    crossed: Sequence[float],
+    ns: Sequence[float],
+) -> TorsionState:
+    baseline, candidate = populations
+    return TorsionState(
+        label=label,
+        centre_deg=centre_deg,
+        population=Pair[Estimate](baseline=baseline.estimate(), candidate=candidate.estimate()),
+        crossings=Pair[float](baseline=crossed[0], candidate=crossed[1]),
+        rate_per_ns=Pair[float](baseline=crossed[0] / ns[0], candidate=crossed[1] / ns[1]),
+    )
 
 
 def well_of(
