@@ -133,7 +133,7 @@ def compare_torsions(
 
 
 def _on_one_grid(
-    observed: Sequence[Observed], visits: Sequence[Sequence[Int[np.ndarray, "T members"]]]
+    observed: Sequence[Observed], visits: Sequence[Sequence[Int[np.ndarray, "_ members"]]]
 ) -> list[list[Int[np.ndarray, "_ members"]]]:
     """Visits of both sides at the times of the coarser one.
 
