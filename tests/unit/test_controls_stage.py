@@ -143,6 +143,42 @@ def test_cut_short_it_goes_on_after_the_last_replica_to_the_same_bytes(
     assert not list((tmp_path / "controls" / ".partial").glob("*/*"))
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_more_replicas_keep_those_that_are_there_and_give_the_same_bytes(
+    tmp_path, phenol, monkeypatch, workers
+):
+    def grown(folder, replicas):
+        amount = [f"controls.replicas={replicas}", f"controls.nve_windows={replicas}"]
+        chosen = ["controls.integrators=[hmr_3]", f"controls.workers={workers}"]
+        return run(configure(folder, *chosen, *amount), [phenol])[0]
+
+    whole = grown(tmp_path / "whole", 3)
+    first = grown(tmp_path / "grown", 1)
+    timing = first.with_suffix(".timing.json").read_text()
+    done: list[int] = []
+    replica = Runner.replica
+
+    def watched(self, index, report):
+        done.append(index)
+        return replica(self, index, report)
+
+    if workers == 1:  # what runs in another process cannot be watched
+        monkeypatch.setattr(Runner, "replica", watched)
+    path = grown(tmp_path / "grown", 3)
+    assert workers > 1 or done == [1, 2]
+    assert hash_file(path) == hash_file(whole)
+    assert path.with_suffix(".timing.json").read_text() == timing
+    assert not list((tmp_path / "grown" / "controls" / ".partial").glob("*/*"))
+
+
+def test_replicas_of_another_version_are_not_added_to(tmp_path, phenol, monkeypatch):
+    chosen = ["controls.integrators=[hmr_3]", "controls.nve_windows=0"]
+    run(configure(tmp_path, *chosen, "controls.replicas=1"), [phenol])
+    monkeypatch.setattr("kstep.controls.stage.__version__", "later")
+    with pytest.raises(ArtifactError, match="delete it to simulate again"):
+        run(configure(tmp_path, *chosen), [phenol])
+
+
 def test_a_finished_control_is_not_run_again_when_others_are_wanted(finished, phenol):
     config, paths = finished
     before = [path.stat().st_mtime_ns for path in paths]
@@ -164,6 +200,8 @@ def test_a_finished_control_is_not_run_again_when_others_are_wanted(finished, ph
     [
         "controls.length_ns=0.003",
         "controls.seed=9",
+        "controls.replicas=1",
+        "controls.replicas=3",  # three windows are one of each then, and were two and one
         "md.temperature_K=310",
         "md.friction_per_ps=2",
         "md.save_interval_steps=100",

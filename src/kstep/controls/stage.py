@@ -12,7 +12,7 @@ import openmm
 from tqdm import tqdm
 
 from kstep import __version__
-from kstep.artifacts import Record, exclusive, hash_config, write_json
+from kstep.artifacts import Record, exclusive, hash_config, read_json, write_json
 from kstep.config import Config, MdConfig
 from kstep.controls.assembly import (
     BLOCK_SCHEMA,
@@ -21,6 +21,7 @@ from kstep.controls.assembly import (
     read_block,
     write_block,
 )
+from kstep.controls.extension import continues, finished_replicas
 from kstep.controls.plan import Plan, plan_of
 from kstep.controls.sampling import Runner, Stretch
 from kstep.controls.timing import Cost
@@ -30,7 +31,7 @@ from kstep.md.platforms import settled, time_integrator
 from kstep.molecule import Molecule
 from kstep.parallel import Report, ns_per_day, processes, run_parallel
 from kstep.potentials import programs
-from kstep.trajectory import load_trajectory
+from kstep.trajectory import Trajectory, load_trajectory
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
     """Run every control of every molecule; returns `<paths.data>/controls/<molecule>/<name>.npz`.
 
     Each is a `kstep.trajectory`, with a `<name>.timing.json` beside it. What is finished is not
-    run again; what is not goes on after its last finished replica.
+    run again; what is not goes on after its last finished replica. Where more replicas are asked
+    for than a finished control has, those it has are kept.
 
     Raises ConfigError when the frames of the baseline do not fall on a control's steps,
     ArtifactError when a finished file was made with another configuration or System,
@@ -150,7 +152,11 @@ class Unfinished:
         molecule, plan, control = task.molecule, task.plan, variant(task.name, md)
         system = control.system(molecule, md)
 
+        finished = _finished_part(task)
+
         def timing() -> Record:
+            if finished is not None:
+                return read_json(_timing_file(task.target))
             cost = Cost(
                 time_integrator(
                     system,
@@ -167,6 +173,9 @@ class Unfinished:
         platform = self._timing["platform"]
         self._runner = Runner(molecule, control, plan, system, platform)
         self._record = _record(task, control, system, platform)
+        for index, replica in enumerate(finished_replicas(finished, plan) if finished else ()):
+            if not block_is_finished(self._path(index), self._record):
+                write_block(self._path(index), *replica, self._record)
 
     def run(self, index: int) -> None:
         """Run one replica, if it is not finished."""
@@ -185,7 +194,7 @@ class Unfinished:
             sampled, own = read_block(self._path(index))
             replicas.append(sampled)
             windows.extend(own)
-        write_json(task.target.with_suffix(".timing.json"), self._timing)
+        write_json(_timing_file(task.target), self._timing)
         masses = self._runner.masses
         assemble(task.molecule, plan, masses, replicas, windows, self._record).save(task.target)
         shutil.rmtree(task.partial_folder)
@@ -228,9 +237,22 @@ def _record(task: Task, control: Variant, system: openmm.System, platform: str) 
         "replicas": plan.replicas,
         "seed": plan.seed,
         "platform": platform,
-        "versions": {"kstep": __version__, "openmm": openmm.__version__}
-        | programs(task.molecule.potential),
+        "versions": _versions(task),
     }
+
+
+def _versions(task: Task) -> dict[str, str]:
+    own = {"kstep": __version__, "openmm": openmm.__version__}
+    return own | programs(task.molecule.potential)
+
+
+def _timing_file(target: Path) -> Path:
+    return target.with_suffix(".timing.json")
+
+
+def _finished_part(task: Task) -> Trajectory | None:
+    """A finished control of fewer replicas, which an unfinished one begins with."""
+    return load_trajectory(task.target) if task.target.exists() else None
 
 
 def _is_finished(task: Task) -> bool:
@@ -242,6 +264,8 @@ def _is_finished(task: Task) -> bool:
             f"{task.target} belongs to another preparation of {task.molecule.name}: "
             "delete it to simulate again, or choose another paths.data."
         )
+    if continues(task.plan, record, _versions(task)):
+        return False
     if record.get("config_hash") != hash_config(task.plan):
         raise ArtifactError(
             f"{task.target} was made with another configuration of md or controls: "
