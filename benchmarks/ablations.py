@@ -28,11 +28,11 @@ import numpy as np
 from command import command
 from document import put_section
 
-from kstep import train
 from kstep.artifacts import read_json, read_npz, write_json, write_npz
 from kstep.config import Config, load_config
-from kstep.dataset.windows import SCHEMA, SCHEMA_VERSION
-from kstep.force_field import TERM_ARRAYS
+from kstep.regressed import training as train
+from kstep.regressed.windows.windows import SCHEMA, SCHEMA_VERSION
+from kstep.system.force_field import TERM_ARRAYS
 
 Arrays = dict[str, np.ndarray]
 Bursts = dict[str, list[int]]
@@ -209,7 +209,7 @@ def _train(name: str, variant: Variant, config: Config) -> dict[str, Any]:
             dataset = _erased(variant.erase, dataset, folder)
         if variant.keep is not None:
             splits = _narrowed(variant.keep, splits, own)
-        averaging = patch("kstep.train.module.AVERAGE_DECAY", 0.0)
+        averaging = patch("kstep.regressed.training.module.AVERAGE_DECAY", 0.0)
         with nullcontext() if variant.averaged else averaging:
             train.run(own, dataset, splits)
         if variant.erase is not None:

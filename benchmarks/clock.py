@@ -41,23 +41,25 @@ import torch
 from command import command
 from document import put_section
 
-from kstep.adapt.exploring import explore, thermal_velocities
+from kstep.adaptation.exploring import explore, thermal_velocities
 from kstep.config import Config, load_config
-from kstep.hybrid import Jump, make_dynamics
-from kstep.hybrid.ghmc import GhmcStep
-from kstep.hybrid.learned import load_learned_jump
-from kstep.hybrid.macrostep import Accounts, MacroStep
-from kstep.hybrid.thermostat import OrnsteinUhlenbeck
-from kstep.hydrogens import repartition
-from kstep.md.dynamics import TrueDynamics
-from kstep.md.integrators import CONSTRAINT_TOLERANCE
-from kstep.md.platforms import make_context, resolve_platform
-from kstep.md.systems import load_system
-from kstep.model import SplittingJump, load_jump
-from kstep.molecule import Molecule, prepared_molecules
-from kstep.networks import networks_for
+from kstep.integrators.compiled_dynamics import make_dynamics
+from kstep.integrators.ghmc import GhmcStep
+from kstep.integrators.openmm_steps import CONSTRAINT_TOLERANCE
+from kstep.integrators.outer_step import Accounts, MacroStep
+from kstep.integrators.platforms import make_context, resolve_platform
+from kstep.integrators.state import Jump
+from kstep.integrators.thermostat import OrnsteinUhlenbeck
+from kstep.integrators.true_dynamics import TrueDynamics
 from kstep.potentials import Potential, PythonSystem
+from kstep.potentials.systems import load_system
 from kstep.progress import progress
+from kstep.regressed.learned import load_learned_jump
+from kstep.regressed.networks.checkpoint import load_jump
+from kstep.regressed.networks.splitting import SplittingJump
+from kstep.system.hydrogens import repartition
+from kstep.system.molecule import Molecule, prepared_molecules
+from kstep.workflow.networks import networks_for
 
 TEMPERATURE, FRICTION = 300.0, 1.0
 STRIDES = (4, 8, 16, 32)

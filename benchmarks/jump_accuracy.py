@@ -19,20 +19,20 @@ import torch
 from command import command
 
 from kstep.config import Config, load_config
-from kstep.dataset.bursts import read_states, survey
-from kstep.dataset.windows import cut_windows
-from kstep.hybrid import Network, load_learned_jump, make_dynamics
-from kstep.hybrid.guard import energy_is_kept
-from kstep.hybrid.learned import as_configured
-from kstep.hybrid.macrostep import MacroStep
-from kstep.md.systems import load_system
-from kstep.mechanics import kinetic_energy
-from kstep.model import load_jump
-from kstep.model.recording import WORTH_RECORDING
-from kstep.molecule import Molecule, load_molecules
-from kstep.networks import networks_for
-from kstep.train.scores import score
-from kstep.train.windows import jump_windows
+from kstep.integrators.compiled_dynamics import make_dynamics
+from kstep.integrators.guard import energy_is_kept
+from kstep.integrators.outer_step import MacroStep
+from kstep.potentials.systems import load_system
+from kstep.regressed.learned import Network, as_configured, load_learned_jump
+from kstep.regressed.networks.checkpoint import load_jump
+from kstep.regressed.networks.recording import WORTH_RECORDING
+from kstep.regressed.training.scores import score
+from kstep.regressed.training.windows import jump_windows
+from kstep.regressed.windows.bursts import read_states, survey
+from kstep.regressed.windows.windows import cut_windows
+from kstep.system.mechanics import kinetic_energy
+from kstep.system.molecule import Molecule, load_molecules
+from kstep.workflow.networks import networks_for
 
 STATES = 400
 """Starts of the energy test, spread over all bursts."""

@@ -18,27 +18,24 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import kstep.model.recording
+import kstep.regressed.networks.recording
 from kstep.config import Config, ModelConfig, load_config
-from kstep.force_field import pad_terms
-from kstep.hybrid.learned import as_configured
-from kstep.md.platforms import time_platforms
-from kstep.md.systems import load_system
-from kstep.model import (
-    JumpBatch,
-    JumpModel,
-    JumpPhysics,
-    Scales,
-    batch_terms,
-    build_model,
-    load_jump,
-    make_predictor,
-)  # fmt: skip
-from kstep.molecule import Molecule, load_molecules
-from kstep.networks.shipped import weights_file
-from kstep.train.objective import training_loss
-from kstep.train.optimiser import make_optimiser
-from kstep.train.windows import WindowBatch
+from kstep.integrators.platforms import time_platforms
+from kstep.potentials.systems import load_system
+from kstep.regressed.learned import as_configured
+from kstep.regressed.networks.batch import JumpBatch
+from kstep.regressed.networks.build import build_model
+from kstep.regressed.networks.checkpoint import load_jump
+from kstep.regressed.networks.jump import JumpModel
+from kstep.regressed.networks.physics import JumpPhysics, Scales
+from kstep.regressed.networks.predictor import make_predictor
+from kstep.regressed.training.objective import training_loss
+from kstep.regressed.training.optimiser import make_optimiser
+from kstep.regressed.training.windows import WindowBatch
+from kstep.surrogates.force_field_like.terms import batch_terms
+from kstep.surrogates.shipped import weights_file
+from kstep.system.force_field import pad_terms
+from kstep.system.molecule import Molecule, load_molecules
 
 TRANSFORMER = ModelConfig(
     arch="torchmdnet_et", hidden_channels=128, num_layers=4, num_heads=4, vec_channels=16
@@ -67,7 +64,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     # A predictor records its network after many jumps: here as if they had been made.
-    kstep.model.recording.WORTH_RECORDING = 1
+    kstep.regressed.networks.recording.WORTH_RECORDING = 1
     splitting = options.splitting or weights_file("splitting", config.train.k_steps)
     models = make_models(config, molecules, splitting)
     for name, model in models.items():

@@ -24,14 +24,15 @@ import torch
 from command import command
 from document import put_section
 
-from kstep import adapt
-from kstep.adapt import forces
+from kstep.adaptation import forces
 from kstep.artifacts import read_json
 from kstep.config import Config, load_config
-from kstep.model import SplittingJump, load_jump
-from kstep.molecule import Molecule, prepared_molecules
-from kstep.networks import adaptation_folder
-from kstep.train.specialist import LabelledStates, force_error
+from kstep.regressed.networks.checkpoint import load_jump
+from kstep.regressed.networks.splitting import SplittingJump
+from kstep.regressed.training.specialist import LabelledStates, force_error
+from kstep.system.molecule import Molecule, prepared_molecules
+from kstep.workflow import adapt
+from kstep.workflow.networks import adaptation_folder
 
 WAYS = {
     "shipped, in doubt": ("shipped", 4),

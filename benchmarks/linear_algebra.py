@@ -19,8 +19,8 @@ from command import command
 from jaxtyping import Float
 
 from kstep.config import load_config
-from kstep.molecule import load_molecule, load_molecules
 from kstep.potentials.xtb import Xtb
+from kstep.system.molecule import load_molecule, load_molecules
 
 ROUNDS = 5
 GEOMETRIES = 100

@@ -10,10 +10,10 @@ import sys
 import numpy as np
 
 from kstep.config import load_config
-from kstep.md.sampling import Sampler
-from kstep.md.systems import load_system
-from kstep.mechanics import kinetic_energy
-from kstep.molecule import load_molecules
+from kstep.integrators.plain import Sampler
+from kstep.potentials.systems import load_system
+from kstep.system.mechanics import kinetic_energy
+from kstep.system.molecule import load_molecules
 from kstep.units import MEV_PER_KJ_PER_MOL
 
 LENGTH_PS = 100.0

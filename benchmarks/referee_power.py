@@ -21,13 +21,14 @@ from pathlib import Path
 import numpy as np
 
 from kstep.config import Config, load_config
-from kstep.evaluate.acceptance import verdict
-from kstep.evaluate.metrics import Outcome
-from kstep.evaluate.scoring import compare
-from kstep.evaluate.sides import Side, make_side
-from kstep.molecule import Molecule, load_molecule
-from kstep.motion import load_motion, motion_of
 from kstep.parallel import available_cores
+from kstep.referee.claims.acceptance import verdict
+from kstep.referee.compared import Side, make_side
+from kstep.referee.metrics import Outcome
+from kstep.referee.scoring import compare
+from kstep.system.molecule import Molecule, load_molecule
+from kstep.system.motion import load_motion, motion_of
+from kstep.system.trajectory import load_trajectory
 from kstep.testing.faults import (
     exact_hybrid,
     faultless,
@@ -38,7 +39,6 @@ from kstep.testing.faults import (
     shifted_velocities,
 )
 from kstep.testing.runs import Run, Setup
-from kstep.trajectory import load_trajectory
 
 BASELINE = "baseline"
 BASELINE_SEEDS, CANDIDATE_SEEDS = 1000, 2000

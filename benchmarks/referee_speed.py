@@ -2,7 +2,7 @@
 
 Runs, where they are not there yet, two independent baselines of 1 ns for each molecule, a frame
 every 50 steps (dynamics: some minutes), takes one for the candidate, then scores them all in a
-process of its own with `kstep.evaluate.run` and prints wall-clock time and peak memory.
+process of its own with `kstep.workflow.evaluate.run` and prints wall-clock time and peak memory.
 
     .venv/bin/python benchmarks/referee_speed.py paths.data=data paths.run=runs/referee_speed
 """
@@ -14,12 +14,13 @@ import sys
 import time
 from pathlib import Path
 
-from kstep import md
 from kstep.config import Config, load_config
-from kstep.evaluate import load_metrics, run
-from kstep.molecule import load_molecules
-from kstep.motion import motion_of
 from kstep.parallel import available_cores
+from kstep.referee.metrics import load_metrics
+from kstep.system.molecule import load_molecules
+from kstep.system.motion import motion_of
+from kstep.workflow import md
+from kstep.workflow.evaluate import run
 
 LENGTHS = {
     "replicas": 1, "length_ns": 1.0, "temperature_K": 300.0, "nve_every_ps": 250.0,

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from kstep.evaluate.coordinates import CoordinateClass, Kind, as_mdtraj, values
-from kstep.evaluate.memory import end_to_end
-from kstep.evaluate.modes import mode_energies
-from kstep.evaluate.statistics import inefficiency
-from kstep.hybrid.map_quality import tangent_basis
-from kstep.mechanics import remove_centre_of_mass
-from kstep.molecule import Molecule, symbol
+from kstep.integrators.map_quality import tangent_basis
+from kstep.referee.physics.modes import mode_energies
+from kstep.referee.statistics.estimates import inefficiency
+from kstep.referee.structure.autocorrelation import end_to_end
+from kstep.referee.structure.coordinates import CoordinateClass, Kind, as_mdtraj, values
+from kstep.system.mechanics import remove_centre_of_mass
+from kstep.system.molecule import Molecule, symbol
 from kstep.units import BOLTZMANN, MEV_PER_KJ_PER_MOL
 
 MODES = ("stretch", "bend", "torsion")

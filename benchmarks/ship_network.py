@@ -4,7 +4,7 @@
         train.k_steps=8 --command "kstep train --config configs/large ..."
 
 Reads paths.run/train (best.ckpt, record.json), the dataset and the splits it was trained with, and
-writes src/kstep/networks/weights/propagator_k{K}.ckpt (or splitting.ckpt) and .md.
+writes src/kstep/surrogates/weights/propagator_k{K}.ckpt (or splitting.ckpt) and .md.
 """
 
 from pathlib import Path
@@ -14,10 +14,10 @@ from command import command
 
 from kstep.artifacts import hash_file, read_json, write_text
 from kstep.config import load_config
-from kstep.environments import familiar_share
-from kstep.model import load_jump, save_jump
-from kstep.networks.shipped import weights_file
-from kstep.train.data import TrainingData, environments_of, read_data
+from kstep.regressed.networks.checkpoint import load_jump, save_jump
+from kstep.regressed.training.data import TrainingData, environments_of, read_data
+from kstep.surrogates.shipped import weights_file
+from kstep.system.environments import familiar_share
 
 TITLES = {
     "propagator": (

@@ -26,23 +26,25 @@ from sampled import Run, drifts, effective_samples, temperatures, trace
 
 from kstep.artifacts import hash_file, read_json, write_json
 from kstep.config import Config, HybridConfig, load_config
-from kstep.controls.variants import variant
-from kstep.dataset.splits import load_split
-from kstep.hybrid import Jump, load_learned_jump, make_dynamics
-from kstep.hybrid.correctors import CORRECTORS
-from kstep.hybrid.ghmc import GhmcStep
-from kstep.hybrid.macrostep import MacroStep
-from kstep.hybrid.thermostat import OrnsteinUhlenbeck
-from kstep.md.dynamics import TrueDynamics
-from kstep.md.sampling import Sampler
-from kstep.md.systems import load_system, particle_masses
-from kstep.mechanics import kinetic_energy
-from kstep.model import load_jump
-from kstep.molecule import Molecule, prepared_molecules
-from kstep.networks import networks_for
-from kstep.networks.shipped import weights_file
+from kstep.integrators.compiled_dynamics import make_dynamics
+from kstep.integrators.correctors import CORRECTORS
+from kstep.integrators.ghmc import GhmcStep
+from kstep.integrators.outer_step import MacroStep
+from kstep.integrators.plain import Sampler
+from kstep.integrators.reference.variants import variant
+from kstep.integrators.state import Jump
+from kstep.integrators.thermostat import OrnsteinUhlenbeck
+from kstep.integrators.true_dynamics import TrueDynamics
+from kstep.potentials.systems import load_system, particle_masses
 from kstep.progress import progress
+from kstep.regressed.learned import load_learned_jump
+from kstep.regressed.networks.checkpoint import load_jump
+from kstep.regressed.windows.splits import load_split
+from kstep.surrogates.shipped import weights_file
+from kstep.system.mechanics import kinetic_energy
+from kstep.system.molecule import Molecule, prepared_molecules
 from kstep.testing.oracles import ExactJump
+from kstep.workflow.networks import networks_for
 
 TEMPERATURE = 300.0
 FRAME_PS = 0.1

@@ -11,9 +11,10 @@ from pathlib import Path
 import openmm
 from openmm import app
 
-from kstep.hybrid import KStepIntegrator, load_learned_jump
-from kstep.md.systems import load_system
-from kstep.molecule import load_molecule
+from kstep.interop.openmm_integrator import KStepIntegrator
+from kstep.potentials.systems import load_system
+from kstep.regressed.learned import load_learned_jump
+from kstep.system.molecule import load_molecule
 
 
 def main(data: Path, run: Path, name: str) -> None:

@@ -1,3 +1,3 @@
-from kstep.cli.main import entry
+from kstep.workflow.cli.main import entry
 
 entry("train")

@@ -17,7 +17,7 @@ import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 from kstep.config import Config, load_config  # noqa: E402
-from kstep.molecule import Molecule, load_molecule, write_index  # noqa: E402
+from kstep.system.molecule import Molecule, load_molecule, write_index  # noqa: E402
 
 # Same examples on every run, and no time limit: CI machines are slow and shared.
 settings.register_profile("kstep", deadline=None, derandomize=True)
@@ -40,10 +40,10 @@ def isobutanol() -> Molecule:
 @pytest.fixture(scope="session")
 def make_dynamics() -> Callable:
     """A `TrueDynamics` of a molecule at a base step, with a Context of its own."""
-    from kstep.md.dynamics import TrueDynamics
-    from kstep.md.integrators import recording_velocity_verlet
-    from kstep.md.platforms import make_context
-    from kstep.md.systems import load_system
+    from kstep.integrators.openmm_steps import recording_velocity_verlet
+    from kstep.integrators.platforms import make_context
+    from kstep.integrators.true_dynamics import TrueDynamics
+    from kstep.potentials.systems import load_system
 
     def make(molecule: Molecule, dt_ps: float = 0.002) -> TrueDynamics:
         system = load_system(molecule, 1.0, "HBonds", "OBC2")
@@ -59,10 +59,10 @@ def counted(phenol: Molecule) -> tuple:
     import numpy as np
     import openmm
 
-    from kstep.md.dynamics import TrueDynamics
-    from kstep.md.integrators import recording_velocity_verlet
-    from kstep.md.platforms import make_context
-    from kstep.md.systems import load_system
+    from kstep.integrators.openmm_steps import recording_velocity_verlet
+    from kstep.integrators.platforms import make_context
+    from kstep.integrators.true_dynamics import TrueDynamics
+    from kstep.potentials.systems import load_system
 
     evaluations = [0]
 
@@ -79,8 +79,8 @@ def counted(phenol: Molecule) -> tuple:
 @pytest.fixture(scope="session")
 def make_sampler() -> Callable:
     """A `Sampler` of a molecule under a configuration, on the Reference platform."""
-    from kstep.md.sampling import Sampler
-    from kstep.md.systems import load_system
+    from kstep.integrators.plain import Sampler
+    from kstep.potentials.systems import load_system
 
     def make(molecule: Molecule, config: Config | None = None) -> Sampler:
         system = load_system(molecule, 1.0, "HBonds", "OBC2")

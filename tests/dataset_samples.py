@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kstep.trajectory import NVT, Trajectory, trajectory_record
+from kstep.system.trajectory import NVT, Trajectory, trajectory_record
 from term_samples import random_terms
 
 DT_PS = 0.002

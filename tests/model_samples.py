@@ -7,17 +7,13 @@ import torch
 from torch import nn
 
 from kstep.config import ModelConfig
-from kstep.force_field import pad_terms
-from kstep.model import (
-    JumpBatch,
-    JumpModel,
-    JumpPhysics,
-    Scales,
-    TermBatch,
-    batch_terms,
-    build_model,
-    closing_weight,
-)
+from kstep.regressed.networks.batch import JumpBatch
+from kstep.regressed.networks.build import build_model
+from kstep.regressed.networks.jump import JumpModel
+from kstep.regressed.networks.physics import JumpPhysics, Scales
+from kstep.regressed.networks.splitting import closing_weight
+from kstep.surrogates.force_field_like.terms import TermBatch, batch_terms
+from kstep.system.force_field import pad_terms
 from term_samples import no_terms, random_terms
 
 REGRESSED = ("propagator", "torchmdnet_et")

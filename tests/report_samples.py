@@ -11,7 +11,7 @@ import numpy as np
 
 from kstep.artifacts import hash_file, write_json, write_npz
 from kstep.config import Config, load_config
-from kstep.evaluate.checks import (
+from kstep.referee.claims.checks import (
     CLAIMS,
     DYNAMICS,
     ENERGY,
@@ -21,7 +21,7 @@ from kstep.evaluate.checks import (
     STRUCTURE,
     TEMPERATURE,
 )
-from kstep.evaluate.metrics import (
+from kstep.referee.metrics import (
     BasinMetrics,
     BasinSide,
     Check,
@@ -51,7 +51,7 @@ from kstep.evaluate.metrics import (
     Verdict,
     WindowDrift,
 )
-from kstep.evaluate.stage import CURVES_SCHEMA, CURVES_VERSION, curves_of
+from kstep.workflow.evaluate import CURVES_SCHEMA, CURVES_VERSION, curves_of
 from regressed import PROPAGATOR
 from report_curves import FREEDOM, GAS_CONSTANT, TARGET, bare_curves, full_curves
 

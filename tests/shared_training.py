@@ -12,10 +12,10 @@ import os
 import sys
 from pathlib import Path
 
-from kstep.cli.main import main
 from kstep.errors import KstepError
-from kstep.train.module import Clock, JumpTraining
-from kstep.train.stream import BatchStream
+from kstep.regressed.training.module import Clock, JumpTraining
+from kstep.regressed.training.stream import BatchStream
+from kstep.workflow.cli.main import main
 
 RECORDS = Path(os.environ["RECORDS"])
 RANK = int(os.environ.get("LOCAL_RANK", 0))

@@ -11,9 +11,12 @@ import torch
 from torch import Tensor
 
 from kstep.config import ModelConfig
-from kstep.force_field import Terms, pad_terms
-from kstep.model import JumpBatch, SplittingJump, TermBatch, batch_terms, build_model
-from kstep.model.constraints import RigidBonds, rigid_bonds
+from kstep.regressed.networks.batch import JumpBatch
+from kstep.regressed.networks.build import build_model
+from kstep.regressed.networks.splitting import SplittingJump
+from kstep.surrogates.constraints import RigidBonds, rigid_bonds
+from kstep.surrogates.force_field_like.terms import TermBatch, batch_terms
+from kstep.system.force_field import Terms, pad_terms
 from kstep.units import BOLTZMANN
 from model_samples import PHYSICS
 from term_samples import joined_terms

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 
-from kstep.force_field import PERIODICITIES, Terms
+from kstep.system.force_field import PERIODICITIES, Terms
 
 Bonds = list[tuple[int, int]]
 

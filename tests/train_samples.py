@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from kstep.config import Config, load_config
-from kstep.dataset import Dataset, Split
-from kstep.dataset.windows import ROLLOUT_JUMPS, SCHEMA, SCHEMA_VERSION
-from kstep.force_field import pad_terms
+from kstep.regressed.windows.splits import Split
+from kstep.regressed.windows.windows import ROLLOUT_JUMPS, SCHEMA, SCHEMA_VERSION, Dataset
+from kstep.system.force_field import pad_terms
 from regressed import PROPAGATOR
 from term_samples import random_terms
 

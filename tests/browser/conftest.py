@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from devtools import Chromium, find_browser
 
-from kstep import report
+from kstep.workflow import report
 from report_samples import write_sample
 
 

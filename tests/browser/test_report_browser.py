@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from devtools import Chromium, Tab
 
-from kstep.evaluate.metrics import load_metrics
+from kstep.referee.metrics import load_metrics
 from report_samples import BARE, FULL
 
 INSPECT = (Path(__file__).parent / "inspect.js").read_text()

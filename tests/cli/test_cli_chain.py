@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kstep.cli.main import main
+from kstep.workflow.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 STEPS = {
@@ -67,7 +67,7 @@ def arguments(tmp_path_factory):
 @pytest.fixture(scope="module")
 def first(arguments):
     """The chain run once, in a process of its own, as a user runs it."""
-    command = [sys.executable, "-m", "kstep.cli", "all", *arguments[1]]
+    command = [sys.executable, "-m", "kstep", "all", *arguments[1]]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

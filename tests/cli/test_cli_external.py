@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from kstep.cli.main import main
 from kstep.errors import ArtifactError, ConfigError
+from kstep.workflow.cli.main import main
 
 SETTINGS = [
     "md.replicas=2", "md.length_ns=0.01", "md.equilibration_ps=1", "md.nve_window_ps=2",

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from kstep.artifacts import exclusive, read_json
-from kstep.cli.main import INTERRUPTED, main
 from kstep.errors import (
     ArtifactError,
     ConfigError,
@@ -21,6 +20,7 @@ from kstep.errors import (
     MoleculeError,
     SimulationError,
 )
+from kstep.workflow.cli.main import INTERRUPTED, main
 
 FAST = [
     "md.length_ns=0.01", "md.equilibration_ps=0.1", "md.nve_window_ps=0", "md.burst.count=20",
@@ -80,7 +80,8 @@ def test_mistakes_are_one_sentence(kstep, arguments, status, words):
 def test_options_and_overrides_mix(kstep, monkeypatch):
     """What reaches the stage holds every override, in the order given."""
     seen = []
-    monkeypatch.setattr("kstep.evaluate.run", lambda config, _: seen.append(config.eval) or 1 / 0)
+    stage = "kstep.workflow.evaluate.run"
+    monkeypatch.setattr(stage, lambda config, _: seen.append(config.eval) or 1 / 0)
     words = ["eval", "eval.workers=1", "--resume", "eval.bootstrap=30", "--config", "own.yaml",
              "eval.bootstrap=40", "eval.seed=7"]  # fmt: skip
     Path("own.yaml").write_text("eval: {bootstrap: 20}")
@@ -173,7 +174,7 @@ def _limit_file_size() -> None:
 def test_a_full_disk_keeps_what_there_was(tmp_path, place):
     """A limit on file size fails a write as a full disk does, at any point of it."""
     place(tmp_path / "data")
-    command = [sys.executable, "-m", "kstep.cli", "md", *FAST, f"paths.data={tmp_path / 'data'}"]
+    command = [sys.executable, "-m", "kstep", "md", *FAST, f"paths.data={tmp_path / 'data'}"]
     result = subprocess.run(
         command, preexec_fn=_limit_file_size, capture_output=True, text=True, check=False
     )
@@ -204,7 +205,7 @@ def test_ctrl_c_keeps_finished_work(tmp_path, place):
         "md.length_ns=50", "md.nve_every_ps=1", "md.burst.count=0", "md.nve_window_ps=0",
         "md.replicas=1", "md.temperature_K=300",
     ]  # fmt: skip
-    command = [sys.executable, "-m", "kstep.cli", "md", *settings]
+    command = [sys.executable, "-m", "kstep", "md", *settings]
     process = subprocess.Popen(
         [*command, f"paths.data={tmp_path / 'data'}"], stderr=subprocess.PIPE, text=True,
         preexec_fn=_listen_to_ctrl_c,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from test_cli_smiles import QUICK
 
-from kstep.cli.main import main
-from kstep.molecule import load_molecule
-from kstep.trajectory import load_trajectory
+from kstep.system.molecule import load_molecule
+from kstep.system.trajectory import load_trajectory
+from kstep.workflow.cli.main import main
 
 TINY = [
     "md.temperature_K=300", "md.replicas=1", "md.length_ns=0.0002", "md.equilibration_ps=0.04",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from test_cli_chain import SETTINGS
 
-from kstep.cli.main import main
+from kstep.workflow.cli.main import main
 
 QUICK = [
     *(setting for setting in SETTINGS if not setting.startswith(("model.", "train.", "controls."))),
@@ -19,7 +19,7 @@ QUICK = [
 
 
 def kstep(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "kstep.cli", command, *arguments]
+    words = [sys.executable, "-m", "kstep", command, *arguments]
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 

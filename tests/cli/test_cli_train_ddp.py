@@ -11,12 +11,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from kstep import train
 from kstep.config import TrainConfig
 from kstep.errors import ArtifactError, ConfigError, DeviceError
-from kstep.train.device import devices, set_threads
-from kstep.train.stream import BatchStream
-from kstep.train.windows import jump_windows
+from kstep.regressed import training as train
+from kstep.regressed.training.device import devices, set_threads
+from kstep.regressed.training.stream import BatchStream
+from kstep.regressed.training.windows import jump_windows
 from train_samples import make_config, make_dataset, make_files
 
 SCRIPT = Path(__file__).parents[1] / "shared_training.py"

@@ -11,14 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
-from kstep import hybrid
-from kstep.md.dynamics import TrueDynamics
-from kstep.md.systems import load_system
-from kstep.model.compiled import CompiledJump
-from kstep.model.compiled.functions import angle_above, exponential
-from kstep.model.compiled.lanes import LANES, in_lanes, load, store
-from kstep.model.compiled.machine import compiled
-from kstep.model.compiled.rigid import (
+from kstep.compiled.functions import angle_above, exponential
+from kstep.compiled.lanes import LANES, in_lanes, load, store
+from kstep.compiled.machine import compiled
+from kstep.compiled.rigid import (
     drift,
     make_rigid_scratch,
     measure,
@@ -26,9 +22,13 @@ from kstep.model.compiled.rigid import (
     project_at,
     rigid_tables,
 )
-from kstep.model.predictor import composition_of
-from kstep.model.splitting import SplittingJump
-from kstep.molecule import Molecule
+from kstep.integrators.true_dynamics import TrueDynamics
+from kstep.potentials.systems import load_system
+from kstep.regressed.networks.predictor import composition_of
+from kstep.regressed.networks.splitting import SplittingJump
+from kstep.surrogates.force_field_like.kernel.jump import CompiledJump
+from kstep.system.molecule import Molecule
+from kstep.workflow import hybrid
 from splitting_samples import Sample, ethylammonium, hydroxylamine, make_splitting
 
 SAMPLES = {"a coupled group": hydroxylamine(), "three of them": ethylammonium(),

@@ -5,21 +5,26 @@ import openmm
 import pytest
 
 from kstep.config import load_config
-from kstep.controls import run
-from kstep.controls.respa import INNER_CALLS, INNER_STEPS, respa_velocity_verlet, split_forces
-from kstep.controls.variants import variant
 from kstep.errors import MoleculeError
-from kstep.hydrogens import repartition
-from kstep.md.integrators import velocity_verlet
-from kstep.md.platforms import make_context
-from kstep.md.systems import load_system
-from kstep.mechanics import (
+from kstep.integrators.openmm_steps import velocity_verlet
+from kstep.integrators.platforms import make_context
+from kstep.integrators.reference.respa import (
+    INNER_CALLS,
+    INNER_STEPS,
+    respa_velocity_verlet,
+    split_forces,
+)
+from kstep.integrators.reference.variants import variant
+from kstep.potentials.systems import load_system
+from kstep.system.hydrogens import repartition
+from kstep.system.mechanics import (
     internal_degrees_of_freedom,
     kinetic_energy,
     kinetic_temperature,
     remove_centre_of_mass,
 )
-from kstep.trajectory import NVE, NVT, load_trajectory
+from kstep.system.trajectory import NVE, NVT, load_trajectory
+from kstep.workflow.controls.stage import run
 
 NAMES = ["half_fs", "ghmc", "langevin_middle", "hmr_3", "hmr_1.5", "respa"]
 

@@ -5,9 +5,9 @@ import openmm
 import pytest
 
 from kstep.config import load_config
-from kstep.controls.metropolis import ghmc
-from kstep.controls.variants import variant
-from kstep.md.platforms import make_context
+from kstep.integrators.platforms import make_context
+from kstep.integrators.reference.metropolis import ghmc
+from kstep.integrators.reference.variants import variant
 from kstep.potentials import Potential, PythonSystem
 from kstep.units import BOLTZMANN
 

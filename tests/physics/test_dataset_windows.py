@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from dataset_samples import DT_PS, Springs, write_bursts
-from kstep import dataset
 from kstep.config import load_config
-from kstep.dataset import Dataset, load_dataset
-from kstep.mechanics import centre_of_mass, remove_centre_of_mass
+from kstep.regressed import windows as dataset
+from kstep.regressed.windows.windows import Dataset, load_dataset
+from kstep.system.mechanics import centre_of_mass, remove_centre_of_mass
 
 K = 8
 N_BURSTS = 12

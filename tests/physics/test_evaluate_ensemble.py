@@ -8,12 +8,12 @@ from scipy.signal import lfilter
 from test_evaluate_modes import canonical, wobbled
 
 from kstep.config import EvalConfig
-from kstep.evaluate.checks import ENSEMBLE, adjudicate
-from kstep.evaluate.ensemble import compare_ensembles, expected_slope, log_ratio, slope_error
-from kstep.evaluate.metrics import Outcome
-from kstep.evaluate.modes import mode_energies
-from kstep.evaluate.sides import Side
-from kstep.trajectory import NVT, Trajectory
+from kstep.referee.claims.checks import ENSEMBLE, adjudicate
+from kstep.referee.compared import Side
+from kstep.referee.metrics import Outcome
+from kstep.referee.physics.ensemble import compare_ensembles, expected_slope, log_ratio, slope_error
+from kstep.referee.physics.modes import mode_energies
+from kstep.system.trajectory import NVT, Trajectory
 from kstep.units import BOLTZMANN
 
 CONFIG = EvalConfig()

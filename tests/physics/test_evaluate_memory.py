@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from kstep.evaluate.cost import Timing
-from kstep.evaluate.memory import (
+from kstep.referee.compared import Side
+from kstep.referee.cost.savings import Timing
+from kstep.referee.structure.autocorrelation import (
     autocorrelation,
     compare_memories,
     efficiency,
@@ -17,9 +18,8 @@ from kstep.evaluate.memory import (
     slowest_observable,
     turns,
 )
-from kstep.evaluate.sides import Side
-from kstep.molecule import Molecule
-from kstep.trajectory import NVT, Trajectory
+from kstep.system.molecule import Molecule
+from kstep.system.trajectory import NVT, Trajectory
 
 RATE = 0.05
 """Hops per ps and direction: the state forgets as exp(-2 · 0.05 t), in 10 ps."""

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from kstep.evaluate.modes import bonded_roles, mode_energies
-from kstep.mechanics import maxwell_boltzmann, remove_centre_of_mass
-from kstep.molecule import Molecule
+from kstep.referee.physics.modes import bonded_roles, mode_energies
+from kstep.system.mechanics import maxwell_boltzmann, remove_centre_of_mass
+from kstep.system.molecule import Molecule
 from kstep.units import BOLTZMANN
 
 MASS = {1: 1.008, 6: 12.011, 7: 14.007, 8: 15.999}

@@ -5,16 +5,16 @@ import pytest
 
 from kstep.config import EvalConfig
 from kstep.errors import ArtifactError
-from kstep.evaluate.checks import adjudicate
-from kstep.evaluate.metrics import Outcome
-from kstep.evaluate.spectrum import (
+from kstep.referee.claims.checks import adjudicate
+from kstep.referee.metrics import Outcome
+from kstep.referee.physics.spectrum import (
     PS_WAVENUMBER,
     common_grid,
     compare_spectra,
     kinetic_slopes,
 )
-from kstep.evaluate.statistics import difference
-from kstep.motion import Motion
+from kstep.referee.statistics.estimates import difference
+from kstep.system.motion import Motion
 
 DT_PS = 0.002
 MASSES = np.array([12.011, 15.999, 1.008, 12.011])

@@ -5,11 +5,11 @@ import pytest
 
 from evaluate_samples import make_baseline, make_molecule
 from kstep.config import EvalConfig
-from kstep.evaluate import surfaces
-from kstep.evaluate.coordinates import CoordinateClass
-from kstep.evaluate.observed import Observed
-from kstep.evaluate.sides import make_side
-from kstep.evaluate.surfaces import BINS, free_energy_surface
+from kstep.referee.compared import make_side
+from kstep.referee.structure import surfaces
+from kstep.referee.structure.coordinates import CoordinateClass
+from kstep.referee.structure.observed import Observed
+from kstep.referee.structure.surfaces import BINS, free_energy_surface
 from kstep.units import BOLTZMANN
 
 CONFIG = EvalConfig(bootstrap=100)

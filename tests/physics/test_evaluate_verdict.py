@@ -17,10 +17,9 @@ from evaluate_samples import (
     make_run,
     make_trajectory_of,
 )
-from kstep import evaluate
 from kstep.config import EvalConfig
 from kstep.errors import ArtifactError
-from kstep.evaluate.checks import (
+from kstep.referee.claims.checks import (
     CLAIMS,
     DYNAMICS,
     ENERGY,
@@ -31,14 +30,15 @@ from kstep.evaluate.checks import (
     TEMPERATURE,
     adjudicate,
 )
-from kstep.evaluate.energy import compare_energies
-from kstep.evaluate.metrics import Check, Metrics, Outcome
-from kstep.evaluate.sides import make_side
-from kstep.evaluate.structure import compare_structures
-from kstep.evaluate.temperature import atomic_kinetic_energies, compare_temperatures
-from kstep.motion import motion_of
-from kstep.trajectory import Trajectory
+from kstep.referee.compared import make_side
+from kstep.referee.metrics import Check, Metrics, Outcome, load_metrics
+from kstep.referee.physics.energy import compare_energies
+from kstep.referee.physics.temperature import atomic_kinetic_energies, compare_temperatures
+from kstep.referee.structure.distributions import compare_structures
+from kstep.system.motion import motion_of
+from kstep.system.trajectory import Trajectory
 from kstep.units import BOLTZMANN
+from kstep.workflow import evaluate
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def judged(tmp_path, molecule, hybrid: Trajectory, *options: str, motion=None, *
     config = make_run(
         tmp_path, make_baseline(molecule, **base), hybrid, molecule, *options, motion=motion
     )
-    return evaluate.load_metrics(evaluate.run(config, [molecule]))
+    return load_metrics(evaluate.run(config, [molecule]))
 
 
 def outcomes(metrics: Metrics) -> dict[str, Outcome]:
@@ -198,7 +198,7 @@ def test_what_was_not_measured_is_not_accepted(tmp_path, molecule, left_out):
     )
     if left_out == "motion":
         motion_of(config.paths.run / "hybrid" / "sample.npz").unlink()
-    found = outcomes(evaluate.load_metrics(evaluate.run(config, [molecule])))
+    found = outcomes(load_metrics(evaluate.run(config, [molecule])))
     open_claims = {"motion": (ENERGY, DYNAMICS), "windows": (ENERGY, MECHANICS)}[left_out]
     assert [found[claim] for claim in open_claims] == [Outcome.UNDECIDED] * 2
 
@@ -268,7 +268,7 @@ def test_without_velocities_structure_alone_is_judged(tmp_path, molecule):
     )  # fmt: skip
     config = make_run(tmp_path, make_baseline(molecule), still, molecule)
     motion_of(config.paths.run / "hybrid" / "sample.npz").unlink()
-    found = evaluate.load_metrics(evaluate.run(config, [molecule]))
+    found = load_metrics(evaluate.run(config, [molecule]))
     assert outcomes(found)[STRUCTURE] is not Outcome.REJECTED
     for claim in (ENERGY, TEMPERATURE, EQUIPARTITION):
         assert outcomes(found)[claim] is Outcome.UNDECIDED

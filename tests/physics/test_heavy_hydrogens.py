@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from kstep.config import load_config
-from kstep.hybrid import load_learned_jump, make_dynamics
-from kstep.hybrid.macrostep import MacroStep
-from kstep.hydrogens import repartition
-from kstep.md.systems import load_system
-from kstep.mechanics import kinetic_energy, maxwell_boltzmann
-from kstep.molecule import Molecule
-from kstep.networks.shipped import WEIGHTS
+from kstep.integrators.compiled_dynamics import make_dynamics
+from kstep.integrators.outer_step import MacroStep
+from kstep.potentials.systems import load_system
+from kstep.regressed.learned import load_learned_jump
+from kstep.surrogates.shipped import WEIGHTS
+from kstep.system.hydrogens import repartition
+from kstep.system.mechanics import kinetic_energy, maxwell_boltzmann
+from kstep.system.molecule import Molecule
 
 K, DT, REPLICAS = 8, 0.004, 8
 

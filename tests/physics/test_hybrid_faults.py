@@ -5,13 +5,14 @@ import pytest
 
 from kstep.config import load_config
 from kstep.errors import ConfigError
-from kstep.mechanics import (
+from kstep.system.mechanics import (
     internal_degrees_of_freedom,
     kinetic_energy,
     kinetic_temperature,
     remove_centre_of_mass,
 )
-from kstep.motion import load_motion, motion_of
+from kstep.system.motion import load_motion, motion_of
+from kstep.system.trajectory import NVE, NVT, load_trajectory
 from kstep.testing.faults import (
     exact_hybrid,
     faultless,
@@ -22,7 +23,6 @@ from kstep.testing.faults import (
     shifted_velocities,
 )
 from kstep.testing.runs import Setup
-from kstep.trajectory import NVE, NVT, load_trajectory
 
 
 def make_setup(molecule, **changes) -> Setup:

@@ -8,16 +8,16 @@ from scipy import stats
 
 from kstep.config import load_config
 from kstep.errors import ArtifactError, ConfigError
-from kstep.hybrid import KStepIntegrator
-from kstep.hybrid.ghmc import GhmcStep
-from kstep.hybrid.macrostep import MacroStep
-from kstep.hybrid.map_quality import BareMap, volume_and_defect
-from kstep.hybrid.thermostat import OrnsteinUhlenbeck
-from kstep.md.dynamics import TrueDynamics
-from kstep.md.integrators import recording_velocity_verlet
-from kstep.md.platforms import make_context
-from kstep.md.systems import load_system
-from kstep.mechanics import (
+from kstep.integrators.ghmc import GhmcStep
+from kstep.integrators.map_quality import BareMap, volume_and_defect
+from kstep.integrators.openmm_steps import recording_velocity_verlet
+from kstep.integrators.outer_step import MacroStep
+from kstep.integrators.platforms import make_context
+from kstep.integrators.thermostat import OrnsteinUhlenbeck
+from kstep.integrators.true_dynamics import TrueDynamics
+from kstep.interop.openmm_integrator import KStepIntegrator
+from kstep.potentials.systems import load_system
+from kstep.system.mechanics import (
     internal_degrees_of_freedom,
     kinetic_temperature,
     maxwell_boltzmann,

@@ -5,12 +5,12 @@ import pytest
 
 from kstep.config import load_config
 from kstep.errors import ArtifactError
-from kstep.hybrid.conservation import rescale_to_energy
-from kstep.hybrid.correctors import CORRECTORS
-from kstep.hybrid.macrostep import MacroStep
-from kstep.hybrid.state import PhaseState
-from kstep.hybrid.thermostat import OrnsteinUhlenbeck
-from kstep.mechanics import (
+from kstep.integrators.conservation import rescale_to_energy
+from kstep.integrators.correctors import CORRECTORS
+from kstep.integrators.outer_step import MacroStep
+from kstep.integrators.state import PhaseState
+from kstep.integrators.thermostat import OrnsteinUhlenbeck
+from kstep.system.mechanics import (
     angular_momentum,
     centre_of_mass,
     internal_degrees_of_freedom,

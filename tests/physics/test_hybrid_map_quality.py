@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from kstep.config import load_config
-from kstep.hybrid.correctors import CORRECTORS
-from kstep.hybrid.map_quality import BareMap, tangent_basis, volume_and_defect
-from kstep.md.dynamics import TrueDynamics
-from kstep.md.integrators import recording_velocity_verlet
-from kstep.md.platforms import make_context
-from kstep.md.systems import load_system
+from kstep.integrators.correctors import CORRECTORS
+from kstep.integrators.map_quality import BareMap, tangent_basis, volume_and_defect
+from kstep.integrators.openmm_steps import recording_velocity_verlet
+from kstep.integrators.platforms import make_context
+from kstep.integrators.true_dynamics import TrueDynamics
+from kstep.potentials.systems import load_system
 from kstep.testing import ExactJump, FreeFlight, NaNJump, NoisyJump
 from regressed import PROPAGATOR
 

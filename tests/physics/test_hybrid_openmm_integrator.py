@@ -9,8 +9,8 @@ import pytest
 from openmm import app, unit
 
 from kstep.config import load_config
-from kstep.hybrid import KStepIntegrator
-from kstep.md.systems import load_system
+from kstep.interop.openmm_integrator import KStepIntegrator
+from kstep.potentials.systems import load_system
 from kstep.testing import ExactJump, NaNJump
 from regressed import PROPAGATOR
 

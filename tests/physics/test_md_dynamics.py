@@ -5,10 +5,10 @@ import pytest
 
 from kstep.config import load_config
 from kstep.errors import DeviceError
-from kstep.md.platforms import resolve_platform
-from kstep.md.sampling import Frames
-from kstep.md.systems import load_system
-from kstep.mechanics import (
+from kstep.integrators.plain import Frames
+from kstep.integrators.platforms import resolve_platform
+from kstep.potentials.systems import load_system
+from kstep.system.mechanics import (
     angular_momentum,
     centre_of_mass,
     internal_degrees_of_freedom,

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from kstep.force_field import pad_terms
-from kstep.model import TermBatch, batch_terms
-from kstep.model.constraints import RigidBonds, rigid_bonds
+from kstep.surrogates.constraints import RigidBonds, rigid_bonds
+from kstep.surrogates.force_field_like.terms import TermBatch, batch_terms
+from kstep.system.force_field import pad_terms
 from kstep.units import BOLTZMANN
 from splitting_samples import DT, Sample, ethylammonium, hydroxylamine
 from term_samples import no_terms

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from kstep.force_field import pad_terms
-from kstep.model import TermBatch, batch_terms, internal
-from kstep.model.internal import ARM_NM, InternalGeometry, internal_geometry
-from kstep.molecule import Molecule
+from kstep.regressed.networks import internal
+from kstep.regressed.networks.internal import ARM_NM, InternalGeometry, internal_geometry
+from kstep.surrogates.force_field_like.terms import TermBatch, batch_terms
+from kstep.system.force_field import pad_terms
+from kstep.system.molecule import Molecule
 from model_samples import make_batch, renumber
 from term_samples import no_terms, random_terms
 

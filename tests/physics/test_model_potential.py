@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from kstep.config import ModelConfig
-from kstep.force_field import pad_terms
-from kstep.model import batch_terms
-from kstep.model.bonded import bonded_energy, coordinates
-from kstep.model.direct_kicks import DirectForce
-from kstep.model.potential import LearnedPotential
-from kstep.molecule import Molecule
+from kstep.regressed.networks.direct_kicks import DirectForce
+from kstep.surrogates.force_field_like.bonded import bonded_energy, coordinates
+from kstep.surrogates.force_field_like.potential import LearnedPotential
+from kstep.surrogates.force_field_like.terms import batch_terms
+from kstep.system.force_field import pad_terms
+from kstep.system.molecule import Molecule
 from model_samples import renumber
 from splitting_samples import KICKS, Sample, ethylammonium, hydroxylamine
 from term_samples import random_terms

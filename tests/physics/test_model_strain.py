@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from kstep.config import ModelConfig
-from kstep.force_field import pad_terms
-from kstep.model import batch_terms
-from kstep.model.bonded import coordinates
-from kstep.model.potential import LearnedPotential
-from kstep.model.strain import EVEN, strains
+from kstep.surrogates.force_field_like.bonded import coordinates
+from kstep.surrogates.force_field_like.potential import LearnedPotential
+from kstep.surrogates.force_field_like.strain import EVEN, strains
+from kstep.surrogates.force_field_like.terms import batch_terms
+from kstep.system.force_field import pad_terms
 from term_samples import joined_terms
 
 BOND, ANGLE, GAUCHE = 0.153, np.radians(112.0), np.radians(65.0)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from kstep.model import JumpPrediction
-from kstep.model.jump import NetworkInput, bend
-from kstep.model.propagator import LARGEST
+from kstep.regressed.networks.batch import JumpPrediction
+from kstep.regressed.networks.jump import NetworkInput, bend
+from kstep.regressed.networks.propagator import LARGEST
 from model_samples import (
     ARCHITECTURES,
     MASSES,

@@ -11,12 +11,12 @@ from ase.units import kJ, mol
 from scipy.spatial.transform import Rotation
 
 from kstep.config import PotentialConfig, load_config
-from kstep.md.integrators import CONSTRAINT_TOLERANCE
-from kstep.md.sampling import Sampler
-from kstep.md.systems import load_system
-from kstep.mechanics import kinetic_energy, remove_centre_of_mass
-from kstep.molecule import Molecule
+from kstep.integrators.openmm_steps import CONSTRAINT_TOLERANCE
+from kstep.integrators.plain import Sampler
 from kstep.potentials import Potential, PythonSystem, make_potential, relax
+from kstep.potentials.systems import load_system
+from kstep.system.mechanics import kinetic_energy, remove_centre_of_mass
+from kstep.system.molecule import Molecule
 
 XTB = [
     {"name": "gfn2-xtb"},

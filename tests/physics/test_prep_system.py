@@ -6,9 +6,9 @@ import pytest
 from openmm import app, unit
 from openmm.app.internal.customgbforces import GBSAOBC2Force
 
-from kstep import prep
 from kstep.config import load_config
-from kstep.molecule import Molecule
+from kstep.system.molecule import Molecule
+from kstep.workflow import prep
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from kstep.config import load_config
-from kstep.evaluate.acceptance import verdict
-from kstep.evaluate.checks import DYNAMICS, ENERGY, STRUCTURE
-from kstep.evaluate.metrics import Outcome
-from kstep.evaluate.scoring import compare
-from kstep.evaluate.sides import make_side
+from kstep.referee.claims.acceptance import verdict
+from kstep.referee.claims.checks import DYNAMICS, ENERGY, STRUCTURE
+from kstep.referee.compared import make_side
+from kstep.referee.metrics import Outcome
+from kstep.referee.scoring import compare
 from kstep.testing.faults import (
     exact_hybrid,
     faultless,

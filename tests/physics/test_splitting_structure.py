@@ -9,13 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from kstep.force_field import pad_terms
-from kstep.hybrid.map_quality import tangent_basis, volume_and_defect
-from kstep.md.integrators import recording_velocity_verlet
-from kstep.model import JumpBatch, SplittingJump, batch_terms, bonded, closing_weight
-from kstep.model.constraints import rigid_bonds
-from kstep.model.potential import LearnedPotential
-from kstep.molecule import Molecule
+from kstep.integrators.map_quality import tangent_basis, volume_and_defect
+from kstep.integrators.openmm_steps import recording_velocity_verlet
+from kstep.regressed.networks.batch import JumpBatch
+from kstep.regressed.networks.splitting import SplittingJump, closing_weight
+from kstep.surrogates.constraints import rigid_bonds
+from kstep.surrogates.force_field_like import bonded
+from kstep.surrogates.force_field_like.potential import LearnedPotential
+from kstep.surrogates.force_field_like.terms import batch_terms
+from kstep.system.force_field import pad_terms
+from kstep.system.molecule import Molecule
 from kstep.units import BOLTZMANN
 from splitting_samples import (
     DT,
@@ -63,7 +66,7 @@ def energy(model: SplittingJump, start: JumpBatch, x: Tensor, v: Tensor) -> Tens
 def local_map(step: Map, start: JumpBatch, sample: Sample) -> tuple[Tensor, Map]:
     """The map in coordinates of the tangent spaces at start and end: (δq, δp) → (δq', δp').
 
-    As `kstep.hybrid.map_quality` explains they are canonical, in the unit of √m x.
+    As `kstep.integrators.map_quality` explains they are canonical, in the unit of √m x.
     """
     masses, pairs = sample.masses, sample.rigid_pairs
     root, tau = start.masses.sqrt()[..., None], K * DT

@@ -9,17 +9,18 @@ import torch
 from torch import nn
 
 from kstep.config import ModelConfig, TrainConfig
-from kstep.dataset import Dataset
-from kstep.force_field import pad_terms
-from kstep.md.dynamics import TrueDynamics, TrueState
-from kstep.model import JumpBatch, JumpModel, JumpPrediction
-from kstep.molecule import Molecule
-from kstep.train.data import TrainingData, measure_physics
-from kstep.train.landings import landings
-from kstep.train.objective import jump_loss, measure_scales
-from kstep.train.reversal import reversed_half_velocity, rigid_pairs
-from kstep.train.scores import rollout_rmsd, score
-from kstep.train.windows import jump_windows
+from kstep.integrators.true_dynamics import TrueDynamics, TrueState
+from kstep.regressed.networks.batch import JumpBatch, JumpPrediction
+from kstep.regressed.networks.jump import JumpModel
+from kstep.regressed.training.data import TrainingData, measure_physics
+from kstep.regressed.training.landings import landings
+from kstep.regressed.training.objective import jump_loss, measure_scales
+from kstep.regressed.training.reversal import reversed_half_velocity, rigid_pairs
+from kstep.regressed.training.scores import rollout_rmsd, score
+from kstep.regressed.training.windows import jump_windows
+from kstep.regressed.windows.windows import Dataset
+from kstep.system.force_field import pad_terms
+from kstep.system.molecule import Molecule
 from kstep.units import BOLTZMANN
 from model_samples import PHYSICS, make_model
 from train_samples import DT, MASSES, SHAPES, K, bursts, forces, make_config, make_dataset

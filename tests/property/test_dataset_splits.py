@@ -9,9 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kstep.config import DatasetConfig
-from kstep.dataset.bursts import Source
-from kstep.dataset.splits import GAP, PARTS, deal_molecules, divide_in_time, make_splits
 from kstep.errors import ConfigError
+from kstep.regressed.windows.bursts import Source
+from kstep.regressed.windows.splits import GAP, PARTS, deal_molecules, divide_in_time, make_splits
 from term_samples import no_terms
 
 shares = st.floats(0.0, 0.45)

@@ -5,18 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kstep.evaluate.checks import ENERGY, Measured, adjudicate, worst
-from kstep.evaluate.divergence import jensen_shannon, kullback_leibler
-from kstep.evaluate.energy import fit_line
-from kstep.evaluate.metrics import Outcome
-from kstep.evaluate.statistics import (
-    Uncertain,
-    block_means,
-    correlated_mean,
-    inefficiency,
-)
-from kstep.evaluate.symmetry import atom_classes, heavy_automorphisms
-from kstep.evaluate.torsions import find_wells
+from kstep.referee.claims.checks import ENERGY, Measured, adjudicate, worst
+from kstep.referee.metrics import Outcome
+from kstep.referee.physics.energy import fit_line
+from kstep.referee.statistics.divergence import jensen_shannon, kullback_leibler
+from kstep.referee.statistics.estimates import Uncertain, block_means, correlated_mean, inefficiency
+from kstep.referee.structure.symmetry import atom_classes, heavy_automorphisms
+from kstep.referee.structure.torsions import find_wells
 
 HISTOGRAMS = arrays(float, 12, elements=st.integers(0, 1000).map(float)).filter(lambda h: h.sum())
 FINITE = st.floats(-1e3, 1e3)

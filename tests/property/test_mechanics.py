@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kstep.mechanics import (
+from kstep.system.mechanics import (
     angular_momentum,
     centre_of_mass,
     cross,

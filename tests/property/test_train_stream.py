@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kstep.config import TrainConfig
-from kstep.train.module import learning_rate
-from kstep.train.stream import BatchStream, with_noise
-from kstep.train.windows import WindowBatch, jump_windows
+from kstep.regressed.training.module import learning_rate
+from kstep.regressed.training.stream import BatchStream, with_noise
+from kstep.regressed.training.windows import WindowBatch, jump_windows
 from model_samples import make_batch
 from train_samples import make_dataset
 

@@ -7,20 +7,25 @@ import numpy as np
 import pytest
 import torch
 
-from kstep import adapt
-from kstep.adapt import exploring, forces
-from kstep.adapt.beginnings import start_model
-from kstep.adapt.exploring import explore
+from kstep.adaptation import exploring, forces
+from kstep.adaptation.beginnings import start_model
+from kstep.adaptation.exploring import explore
 from kstep.artifacts import read_npz
 from kstep.config import load_config
 from kstep.errors import ArtifactError, ConfigError, SimulationError
-from kstep.hybrid import load_learned_jump
-from kstep.md.dynamics import TrueDynamics
-from kstep.mechanics import centre_of_mass
-from kstep.model import load_jump
-from kstep.networks import adaptation_folder, networks_for
-from kstep.train.objective import relative_error
-from kstep.train.specialist import LabelledStates, OneMolecule, disagreement, force_error
+from kstep.integrators.true_dynamics import TrueDynamics
+from kstep.regressed.learned import load_learned_jump
+from kstep.regressed.networks.checkpoint import load_jump
+from kstep.regressed.training.objective import relative_error
+from kstep.regressed.training.specialist import (
+    LabelledStates,
+    OneMolecule,
+    disagreement,
+    force_error,
+)
+from kstep.system.mechanics import centre_of_mass
+from kstep.workflow import adapt
+from kstep.workflow.networks import adaptation_folder, networks_for
 
 SETTINGS = (
     "adapt.labels=[20,30]", "adapt.max_minutes=0.1", "adapt.replicas=2",

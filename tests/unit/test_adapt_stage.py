@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from kstep import adapt
 from kstep.artifacts import hash_file, read_npz
 from kstep.config import load_config
 from kstep.errors import ArtifactError, ConfigError
-from kstep.md.labelling import label
-from kstep.model import load_jump
-from kstep.molecule import load_molecule
-from kstep.networks import adaptation_folder, shipped_checkpoint
-from kstep.train.beginnings import inherited_physics, require_same_network
-from kstep.trajectory import load_trajectory
+from kstep.regressed.networks.checkpoint import load_jump
+from kstep.regressed.training.beginnings import inherited_physics, require_same_network
+from kstep.surrogates.shipped import shipped_checkpoint
+from kstep.system.molecule import load_molecule
+from kstep.system.trajectory import load_trajectory
+from kstep.workflow import adapt
+from kstep.workflow.md.labelling import label
+from kstep.workflow.networks import adaptation_folder
 from regressed import PROPAGATOR
 
 RAW = Path(__file__).parents[1] / "data" / "raw"
@@ -87,7 +88,7 @@ def test_bursts_start_where_the_hybrid_went(adapted, phenol) -> None:
 def test_a_finished_adaptation_is_not_repeated(adapted, phenol, monkeypatch) -> None:
     config, path = adapted
     before = path.stat().st_mtime_ns
-    monkeypatch.setattr("kstep.md.sampling.Sampler.bursts", lambda *_: pytest.fail("again"))
+    monkeypatch.setattr("kstep.integrators.plain.Sampler.bursts", lambda *_: pytest.fail("again"))
     assert adapt.run(config, [phenol]) == [path]
     assert path.stat().st_mtime_ns == before
 

@@ -20,14 +20,14 @@ from evaluate_samples import (
 from kstep.artifacts import write_npz
 from kstep.config import Config
 from kstep.errors import ArtifactError
-from kstep.evaluate.cost import load_timing
-from kstep.evaluate.map_quality import map_quality
-from kstep.evaluate.methods import score_methods
-from kstep.evaluate.metrics import MethodMetrics
-from kstep.evaluate.sides import files_of, load_sides, recorded
-from kstep.molecule import Molecule
-from kstep.motion import load_motion
-from kstep.trajectory import Trajectory, load_trajectory
+from kstep.referee.compared import files_of, load_sides, recorded
+from kstep.referee.cost.methods import score_methods
+from kstep.referee.cost.savings import load_timing
+from kstep.referee.metrics import MethodMetrics
+from kstep.referee.physics.map_quality import map_quality
+from kstep.system.molecule import Molecule
+from kstep.system.motion import load_motion
+from kstep.system.trajectory import Trajectory, load_trajectory
 
 
 def refused(read: object, path: Path, words: str) -> None:

@@ -8,15 +8,15 @@ import pytest
 
 from kstep.artifacts import hash_file
 from kstep.config import load_config
-from kstep.controls import run
-from kstep.controls.plan import plan_of
-from kstep.controls.sampling import Runner
-from kstep.controls.timing import Cost
-from kstep.controls.variants import variant
 from kstep.errors import ArtifactError, ConfigError, DeviceError, SimulationError
-from kstep.mechanics import kinetic_energy
-from kstep.molecule import load_molecule
-from kstep.trajectory import NVE, NVT, load_trajectory
+from kstep.integrators.reference.variants import variant
+from kstep.system.mechanics import kinetic_energy
+from kstep.system.molecule import load_molecule
+from kstep.system.trajectory import NVE, NVT, load_trajectory
+from kstep.workflow.controls.plan import plan_of
+from kstep.workflow.controls.sampling import Runner
+from kstep.workflow.controls.stage import run
+from kstep.workflow.controls.timing import Cost
 
 NAMES = ["half_fs", "ghmc", "langevin_middle", "hmr_3", "hmr_1.5", "respa"]
 SETTINGS = [
@@ -174,7 +174,7 @@ def test_more_replicas_keep_those_that_are_there_and_give_the_same_bytes(
 def test_replicas_of_another_version_are_not_added_to(tmp_path, phenol, monkeypatch):
     chosen = ["controls.integrators=[hmr_3]", "controls.nve_windows=0"]
     run(configure(tmp_path, *chosen, "controls.replicas=1"), [phenol])
-    monkeypatch.setattr("kstep.controls.stage.__version__", "later")
+    monkeypatch.setattr("kstep.workflow.controls.stage.__version__", "later")
     with pytest.raises(ArtifactError, match="delete it to simulate again"):
         run(configure(tmp_path, *chosen), [phenol])
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from dataset_samples import MASSES, NUMBERS, write_bursts
-from kstep import dataset
 from kstep.artifacts import hash_file, write_npz
 from kstep.config import Config, load_config
-from kstep.dataset import load_dataset, load_split, windows_of
 from kstep.errors import ArtifactError, ConfigError
+from kstep.regressed import windows as dataset
+from kstep.regressed.windows.splits import load_split, windows_of
+from kstep.regressed.windows.windows import load_dataset
 
 SIZES = {"butane": 4, "pair": 2, "six": 6}
 
@@ -156,7 +157,9 @@ def test_finished_work_is_kept_and_changed_work_is_not(
     (made,) = dataset.run(config, [path])
     before = hash_file(made)
     with monkeypatch.context() as patch:
-        patch.setattr("kstep.dataset.stage.cut_windows", lambda *_: pytest.fail("cut again"))
+        patch.setattr(
+            "kstep.regressed.windows.stage.cut_windows", lambda *_: pytest.fail("cut again")
+        )
         dataset.run(config, [path])
     os.truncate(made, 5000)
     dataset.run(config, [path])
@@ -184,7 +187,9 @@ def test_other_shares_leave_the_datasets_as_they_are(
     path = write_bursts(tmp_path / "md", "a")
     dataset.run(_config(tmp_path), [path])
     before = _hashes(tmp_path / "splits")
-    monkeypatch.setattr("kstep.dataset.stage.cut_windows", lambda *_: pytest.fail("cut again"))
+    monkeypatch.setattr(
+        "kstep.regressed.windows.stage.cut_windows", lambda *_: pytest.fail("cut again")
+    )
     dataset.run(_config(tmp_path, "dataset.test_segments=0.2"), [path])
     after = _hashes(tmp_path / "splits")
     assert all(after[name] != before[name] for name in before)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kstep.environments import environments, familiar_share, first_shell, strange_shells
+from kstep.system.environments import environments, familiar_share, first_shell, strange_shells
 
 ETHANOL = (np.array([6, 6, 8, 1, 1, 1, 1, 1, 1]),
            np.array([[0, 1], [1, 2], [0, 3], [0, 4], [0, 5], [1, 6], [1, 7], [2, 8]]))  # fmt: skip

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from evaluate_samples import make_baseline, make_hybrid, make_molecule, make_motion, make_run
-from kstep import evaluate
-from kstep.evaluate.checks import DYNAMICS, ENERGY, MECHANICS, STRUCTURE, TEMPERATURE
-from kstep.evaluate.metrics import Outcome
-from kstep.report.chapter import chapter
+from kstep.referee.claims.checks import DYNAMICS, ENERGY, MECHANICS, STRUCTURE, TEMPERATURE
+from kstep.referee.metrics import Outcome, load_metrics
+from kstep.referee.report.chapter import chapter
+from kstep.workflow import evaluate
 
 TRIED = {"ensemble": "ghmc", "acceptance": 0.625, "proposals": 8000, "acceptances": 5000}
 
@@ -29,7 +29,7 @@ def scored(folder, baseline=1.0, control=None, **record):
         path = config.paths.data / "controls" / molecule.name / "half_fs.npz"
         make_baseline(molecule, 3, stretch_scale=control).save(path)
         path.with_suffix(".timing.json").write_text(json.dumps({"s_per_ps": 0.2}))
-    return evaluate.load_metrics(evaluate.run(config, [molecule])).molecules[0]
+    return load_metrics(evaluate.run(config, [molecule])).molecules[0]
 
 
 def words(metrics) -> str:

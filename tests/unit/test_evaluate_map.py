@@ -7,7 +7,7 @@ import pytest
 
 from kstep.artifacts import write_npz
 from kstep.errors import ArtifactError
-from kstep.evaluate.map_quality import map_quality
+from kstep.referee.physics.map_quality import map_quality
 
 STATES, GUARDED = 8, 60
 

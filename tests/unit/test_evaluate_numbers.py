@@ -8,12 +8,12 @@ import pytest
 from evaluate_samples import HYBRID, TIMING, make_baseline, make_hybrid, make_molecule
 from kstep.config import EvalConfig
 from kstep.errors import ArtifactError
-from kstep.evaluate.checks import beyond
-from kstep.evaluate.cost import Timing, cost, load_timing, speed_up
-from kstep.evaluate.divergence import jensen_shannon, kullback_leibler
-from kstep.evaluate.energy import fit_line
-from kstep.evaluate.sides import make_side
-from kstep.evaluate.statistics import (
+from kstep.referee.claims.checks import beyond
+from kstep.referee.compared import make_side
+from kstep.referee.cost.savings import Timing, cost, load_timing, speed_up
+from kstep.referee.physics.energy import fit_line
+from kstep.referee.statistics.divergence import jensen_shannon, kullback_leibler
+from kstep.referee.statistics.estimates import (
     Uncertain,
     block_means,
     bootstrap,
@@ -26,7 +26,7 @@ from kstep.evaluate.statistics import (
     resample,
     typical_size,
 )
-from kstep.evaluate.structure import Histograms, divergence_excess
+from kstep.referee.structure.distributions import Histograms, divergence_excess
 
 CONFIG = EvalConfig(bootstrap=400)
 

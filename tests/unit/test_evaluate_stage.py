@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from evaluate_samples import make_baseline, make_hybrid, make_molecule, make_run
-from kstep import evaluate
 from kstep.artifacts import read_npz
 from kstep.errors import ArtifactError
-from kstep.evaluate import stage
-from kstep.evaluate.metrics import Metrics, MoleculeMetrics
+from kstep.referee.claims.acceptance import ACCEPTANCE_VERSION
+from kstep.referee.claims.summary import summary_table
+from kstep.referee.metrics import Metrics, MoleculeMetrics, describe_metrics, load_metrics
+from kstep.workflow import evaluate
+from kstep.workflow import evaluate as stage
 
 
 @pytest.fixture
@@ -27,15 +29,15 @@ def test_metrics_survive_a_round_trip(scored):
     _, _, path = scored
     content = json.loads(path.read_text())
     assert (content["schema"], content["schema_version"]) == ("kstep.metrics", 3)
-    metrics = evaluate.load_metrics(path)
+    metrics = load_metrics(path)
     assert metrics.model_dump(mode="json", by_alias=True) == content
-    assert metrics.acceptance_version == evaluate.ACCEPTANCE_VERSION
+    assert metrics.acceptance_version == ACCEPTANCE_VERSION
     assert str(path.parent.parent) not in path.read_text()
 
 
 def test_every_field_is_described(scored):
     _, _, path = scored
-    described = evaluate.describe_metrics()
+    described = describe_metrics()
     documented = Path(__file__).parents[2] / "docs" / "metrics.md"
     assert described in documented.read_text(), "write docs/metrics.md again"
     for model in (Metrics, MoleculeMetrics):
@@ -58,7 +60,7 @@ def test_curves_hold_what_the_figures_need(scored):
 
 
 def test_basin_and_cost_are_scored(scored):
-    metrics = evaluate.load_metrics(scored[2]).molecules[0]
+    metrics = load_metrics(scored[2]).molecules[0]
     assert metrics.basin is not None
     assert metrics.cost is not None
     assert not metrics.basin.trivial
@@ -98,11 +100,11 @@ def test_equal_inputs_give_equal_bytes(scored):
 
 def test_changed_inputs_are_scored_again(scored):
     config, molecule, path = scored
-    before = evaluate.load_metrics(path)
+    before = load_metrics(path)
     hybrid = make_hybrid(molecule, seed=9, n_frames=400, n_windows=4)
     hybrid.save(config.paths.run / "hybrid" / "sample.npz")
     evaluate.run(config, [molecule])
-    after = evaluate.load_metrics(path)
+    after = load_metrics(path)
     assert after.source_hashes["hybrid/sample.npz"] != before.source_hashes["hybrid/sample.npz"]
     assert after.source_hashes["md/sample.npz"] == before.source_hashes["md/sample.npz"]
     assert after.molecules != before.molecules
@@ -111,7 +113,7 @@ def test_changed_inputs_are_scored_again(scored):
 def test_molecules_without_a_side_are_named(scored, tmp_path, capsys):
     config, molecule, _ = scored
     lonely = make_molecule(tmp_path, "lonely")
-    metrics = evaluate.load_metrics(evaluate.run(config, [molecule, lonely]))
+    metrics = load_metrics(evaluate.run(config, [molecule, lonely]))
     assert metrics.missing == ["lonely"]
     assert [found.name for found in metrics.molecules] == ["sample"]
     assert "lonely is not scored: " in capsys.readouterr().err
@@ -124,12 +126,12 @@ def test_without_timing_and_basins_those_are_null(scored):
     folder = config.paths.run / "hybrid"
     for path in folder.glob("*.basin_*"):
         path.unlink()
-    assert evaluate.load_metrics(evaluate.run(config, [molecule])).molecules[0].basin is None
+    assert load_metrics(evaluate.run(config, [molecule])).molecules[0].basin is None
     (folder / "sample.timing.json").unlink()
-    metrics = evaluate.load_metrics(evaluate.run(config, [molecule]))
+    metrics = load_metrics(evaluate.run(config, [molecule]))
     assert metrics.molecules[0].cost is None
     assert "its cost was not measured" in metrics.sentence
-    assert "–" in evaluate.summary_table(metrics)
+    assert "–" in summary_table(metrics)
 
 
 def test_half_a_basin_comparison_is_refused(scored):
@@ -143,16 +145,14 @@ def test_foreign_metrics_are_refused(tmp_path):
     path = tmp_path / "metrics.json"
     path.write_text('{"schema": "kstep.metrics", "schema_version": 7}')
     with pytest.raises(ArtifactError, match="not a metrics file of this kstep"):
-        evaluate.load_metrics(path)
+        load_metrics(path)
 
 
 def test_the_table_is_compact_and_aligned(scored):
     _, _, path = scored
-    metrics = evaluate.load_metrics(path)
+    metrics = load_metrics(path)
     long_name = metrics.molecules[0].model_copy(update={"name": "a" * 40})
-    table = evaluate.summary_table(
-        metrics.model_copy(update={"molecules": [*metrics.molecules, long_name]})
-    )
+    table = summary_table(metrics.model_copy(update={"molecules": [*metrics.molecules, long_name]}))
     lines = table.splitlines()[:5]
     assert max(map(len, lines)) <= 110
     column = lines[1].index("verdict")

@@ -8,20 +8,25 @@ import pytest
 
 from evaluate_samples import NUMBERS, make_molecule, make_search
 from kstep.config import EvalConfig
-from kstep.evaluate.basin import first_arrivals, in_basin, superposed_rmsd
-from kstep.evaluate.coordinates import (
+from kstep.referee.structure.basin import first_arrivals, in_basin, superposed_rmsd
+from kstep.referee.structure.coordinates import (
     all_pairs,
     as_mdtraj,
     coordinate_classes,
     heavy_pair_classes,
     values,
 )
-from kstep.evaluate.observed import Observed
-from kstep.evaluate.structure import bin_edges, block_shares, line_density, pair_density
-from kstep.evaluate.symmetry import atom_classes, heavy_automorphisms
-from kstep.evaluate.torsions import compare_torsions, crossings, find_wells
-from kstep.molecule import Molecule
-from kstep.trajectory import NVT
+from kstep.referee.structure.distributions import (
+    bin_edges,
+    block_shares,
+    line_density,
+    pair_density,
+)
+from kstep.referee.structure.observed import Observed
+from kstep.referee.structure.symmetry import atom_classes, heavy_automorphisms
+from kstep.referee.structure.torsions import compare_torsions, crossings, find_wells
+from kstep.system.molecule import Molecule
+from kstep.system.trajectory import NVT
 
 CONFIG = EvalConfig()
 CIRCLE = np.linspace(-180.0, 180.0, 73)

@@ -15,12 +15,12 @@ from openmm import app, unit
 from kstep.artifacts import hash_file
 from kstep.config import load_config
 from kstep.errors import ArtifactError, ConfigError
-from kstep.external import Request, run
-from kstep.external.parts import read_parts
-from kstep.md.systems import load_system
-from kstep.mechanics import kinetic_energy
-from kstep.molecule import load_molecules
-from kstep.trajectory import NVE, NVT, Trajectory, load_trajectory, trajectory_record
+from kstep.interop.parts import read_parts
+from kstep.potentials.systems import load_system
+from kstep.system.mechanics import kinetic_energy
+from kstep.system.molecule import load_molecules
+from kstep.system.trajectory import NVE, NVT, Trajectory, load_trajectory, trajectory_record
+from kstep.workflow.external.stage import Request, run
 from regressed import PROPAGATOR
 
 N_FRAMES = 30

@@ -12,9 +12,9 @@ import torch
 from openmm import unit
 
 from kstep.errors import ArtifactError
-from kstep.force_field import PERIODICITIES, TERM_ARRAYS, Terms, pad_terms, read_terms
-from kstep.model import batch_terms
-from kstep.molecule import Molecule
+from kstep.surrogates.force_field_like.terms import batch_terms
+from kstep.system.force_field import PERIODICITIES, TERM_ARRAYS, Terms, pad_terms, read_terms
+from kstep.system.molecule import Molecule
 from term_samples import no_terms, random_terms
 
 

@@ -7,11 +7,19 @@ import pytest
 from kstep.artifacts import write_json
 from kstep.config import load_config
 from kstep.errors import ConfigError
-from kstep.evaluate import Metrics, Outcome
-from kstep.evaluate.metrics import Check, Claim, CostMetrics, MoleculeMetrics, Verdict
-from kstep.grid import run, stage
-from kstep.grid.table import largest_accepted
-from kstep.grid.trials import Trial, trials_of
+from kstep.referee.metrics import (
+    Check,
+    Claim,
+    CostMetrics,
+    Metrics,
+    MoleculeMetrics,
+    Outcome,
+    Verdict,
+)
+from kstep.workflow.grid import stage
+from kstep.workflow.grid.stage import run
+from kstep.workflow.grid.table import largest_accepted
+from kstep.workflow.grid.trials import Trial, trials_of
 from regressed import PROPAGATOR
 
 ACCEPTED, REJECTED = Outcome.ACCEPTED, Outcome.REJECTED

@@ -6,14 +6,14 @@ import pytest
 from kstep.artifacts import hash_file
 from kstep.config import load_config
 from kstep.errors import ConfigError
-from kstep.hybrid import Network
-from kstep.hybrid.simulation import simulate
-from kstep.md.dynamics import TrueDynamics
-from kstep.md.integrators import recording_velocity_verlet
-from kstep.md.platforms import make_context
-from kstep.md.systems import load_system
+from kstep.integrators.openmm_steps import recording_velocity_verlet
+from kstep.integrators.platforms import make_context
+from kstep.integrators.true_dynamics import TrueDynamics
+from kstep.potentials.systems import load_system
+from kstep.regressed.learned import Network
+from kstep.system.trajectory import NVE, NVT, load_trajectory
 from kstep.testing import MistakenJump
-from kstep.trajectory import NVE, NVT, load_trajectory
+from kstep.workflow.hybrid.simulation import simulate
 from regressed import PROPAGATOR
 
 SETTINGS = [
@@ -54,7 +54,7 @@ def start(phenol, monkeypatch):
         context = make_context(system, recording_velocity_verlet(0.004), "Reference")
         return MistakenJump(TrueDynamics(context, 0.004, "phenol"), 4, 8)
 
-    monkeypatch.setattr("kstep.hybrid.setup.load_learned_jump", jump)
+    monkeypatch.setattr("kstep.workflow.hybrid.setup.load_learned_jump", jump)
 
     def run(folder, report=lambda _: None):
         checkpoint = folder / "best.ckpt"

@@ -16,17 +16,19 @@ import torch
 from kstep.artifacts import hash_file
 from kstep.config import load_config
 from kstep.errors import ArtifactError, ConfigError
-from kstep.hybrid import Network
-from kstep.hybrid import run as run_all
-from kstep.hybrid.map_file import map_of
-from kstep.hybrid.simulation import picoseconds, simulate
-from kstep.hybrid.starts import equilibrium_states, starting_calls
-from kstep.md.sampling import Sampler
-from kstep.md.systems import load_system
-from kstep.mechanics import kinetic_energy
-from kstep.model import JumpPhysics, Scales, build_model, save_jump
-from kstep.motion import load_motion, motion_of
-from kstep.trajectory import NVE, NVE_RESCALED, NVT, load_trajectory
+from kstep.integrators.plain import Sampler
+from kstep.potentials.systems import load_system
+from kstep.regressed.learned import Network
+from kstep.regressed.networks.build import build_model
+from kstep.regressed.networks.checkpoint import save_jump
+from kstep.regressed.networks.physics import JumpPhysics, Scales
+from kstep.system.mechanics import kinetic_energy
+from kstep.system.motion import load_motion, motion_of
+from kstep.system.trajectory import NVE, NVE_RESCALED, NVT, load_trajectory
+from kstep.workflow.hybrid.map_file import map_of
+from kstep.workflow.hybrid.simulation import picoseconds, simulate
+from kstep.workflow.hybrid.stage import run as run_all
+from kstep.workflow.hybrid.starts import equilibrium_states, starting_calls
 from regressed import PROPAGATOR
 
 SETTINGS = [
@@ -185,7 +187,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(finished, tmp_path, p
     molecule = place(tmp_path)
     (tmp_path / "train").mkdir()
     shutil.copy(untrained, tmp_path / "train" / "best.ckpt")
-    command = [sys.executable, "-m", "kstep.cli", "run"]
+    command = [sys.executable, "-m", "kstep", "run"]
     command += ["--config", str(PROPAGATOR), f"paths.data={tmp_path}", f"paths.run={tmp_path}"]
     command += SETTINGS
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=tmp_path)

@@ -13,16 +13,15 @@ import pytest
 from kstep.artifacts import hash_file
 from kstep.config import load_config
 from kstep.errors import ArtifactError, SimulationError
-from kstep.md import run
-from kstep.md.integrators import velocity_verlet
-from kstep.md.plan import picoseconds, plan
-from kstep.md.platforms import make_context, settled
-from kstep.md.sampling import Sampler
-from kstep.md.stage import simulate
-from kstep.md.systems import load_system
-from kstep.mechanics import kinetic_energy
-from kstep.motion import load_motion, motion_of
-from kstep.trajectory import NVE, NVT, load_trajectory
+from kstep.integrators.openmm_steps import velocity_verlet
+from kstep.integrators.plain import Sampler
+from kstep.integrators.platforms import make_context, settled
+from kstep.potentials.systems import load_system
+from kstep.system.mechanics import kinetic_energy
+from kstep.system.motion import load_motion, motion_of
+from kstep.system.trajectory import NVE, NVT, load_trajectory
+from kstep.workflow.md.plan import picoseconds, plan
+from kstep.workflow.md.stage import run, simulate
 
 SETTINGS = [
     "md.temperature_K=300",
@@ -143,7 +142,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(finished, tmp_p
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(finished, tmp_path, place):
     arguments = [f"paths.data={tmp_path}", *SETTINGS]
     molecule = place(tmp_path)
-    command = [sys.executable, "-m", "kstep.cli", "md", *arguments]
+    command = [sys.executable, "-m", "kstep", "md", *arguments]
     partial = tmp_path / "md" / ".partial" / "phenol"
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=tmp_path)
     while process.poll() is None and not list(partial.glob("block_*.npz")):

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from kstep.errors import ArtifactError, KstepError
-from kstep.model import load_jump, require_match, save_jump
+from kstep.regressed.networks.checkpoint import load_jump, save_jump
+from kstep.regressed.networks.physics import require_match
 from model_samples import ARCHITECTURES, PHYSICS, make_batch, make_model
 
 RECORD = {"config_hash": "abc", "seed": 1}

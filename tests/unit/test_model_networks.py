@@ -9,10 +9,13 @@ from torch import nn
 
 from kstep.config import ModelConfig
 from kstep.errors import ConfigError
-from kstep.model import TermBatch, build_model, make_predictor, summarise
-from kstep.model.internal import internal_geometry
-from kstep.model.jump import NetworkInput
-from kstep.model.propagator import Propagator, share_layers
+from kstep.regressed.networks.build import build_model
+from kstep.regressed.networks.internal import internal_geometry
+from kstep.regressed.networks.jump import NetworkInput
+from kstep.regressed.networks.predictor import make_predictor
+from kstep.regressed.networks.propagator import Propagator, share_layers
+from kstep.regressed.networks.summary import summarise
+from kstep.surrogates.force_field_like.terms import TermBatch
 from model_samples import (
     ARCHITECTURES,
     PHYSICS,

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-import kstep.model.recording as module
-from kstep.model import JumpPredictor, make_predictor
-from kstep.model.predictor import RegressedPredictor
+import kstep.regressed.networks.recording as module
+from kstep.regressed.networks.predictor import JumpPredictor, RegressedPredictor, make_predictor
 from model_samples import SPLITTINGS, make_model
 from splitting_samples import hydroxylamine
 

@@ -9,16 +9,12 @@ import pytest
 from kstep.artifacts import hash_file, write_json
 from kstep.config import load_config
 from kstep.errors import ArtifactError
-from kstep.hybrid import load_learned_jump
-from kstep.model import load_jump
-from kstep.molecule import load_molecule
-from kstep.networks import (
-    adaptation_folder,
-    check_potential,
-    networks_for,
-    shipped_checkpoint,
-)
-from kstep.networks.shipped import WEIGHTS, remarks
+from kstep.regressed.learned import load_learned_jump
+from kstep.regressed.networks.checkpoint import load_jump
+from kstep.surrogates.shipped import WEIGHTS, shipped_checkpoint
+from kstep.system.molecule import load_molecule
+from kstep.workflow.networks import adaptation_folder, check_potential, networks_for
+from kstep.workflow.shipped import remarks
 from regressed import PROPAGATOR
 
 RAW = Path(__file__).parents[1] / "data" / "raw"

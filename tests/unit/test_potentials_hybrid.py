@@ -2,14 +2,14 @@
 
 import pytest
 
-from kstep import adapt, hybrid, prep
 from kstep.artifacts import hash_file
 from kstep.config import load_config
 from kstep.errors import ArtifactError
-from kstep.model import load_jump
-from kstep.molecule import prepared_molecules
-from kstep.networks import networks_for
-from kstep.trajectory import load_trajectory
+from kstep.regressed.networks.checkpoint import load_jump
+from kstep.system.molecule import prepared_molecules
+from kstep.system.trajectory import load_trajectory
+from kstep.workflow import adapt, hybrid, prep
+from kstep.workflow.networks import networks_for
 
 SETTINGS = (
     "potential.name=gfn2-xtb", "adapt.labels=[30,30]", "adapt.max_minutes=0.15",

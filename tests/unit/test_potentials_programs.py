@@ -11,12 +11,12 @@ from ase.calculators.emt import EMT
 
 from kstep.config import PotentialConfig
 from kstep.errors import ConfigError, DeviceError, KstepError, MoleculeError, SimulationError
-from kstep.md.dynamics import TrueDynamics
-from kstep.md.integrators import recording_velocity_verlet
-from kstep.md.platforms import make_context, resolve_platform
-from kstep.md.systems import load_system
+from kstep.integrators.openmm_steps import recording_velocity_verlet
+from kstep.integrators.platforms import make_context, resolve_platform
+from kstep.integrators.true_dynamics import TrueDynamics
 from kstep.potentials import Potential, PythonSystem, forget, make_potential
 from kstep.potentials.python_force import MEMORY, NoEnergyError
+from kstep.potentials.systems import load_system
 from kstep.potentials.xtb import Xtb
 
 GFN2 = PotentialConfig(name="gfn2-xtb")
@@ -204,7 +204,9 @@ def test_only_reference_runs_python_and_few_steps_time_it(phenol, monkeypatch):
     with pytest.raises(DeviceError, match="need the OpenMM platform Reference, not CPU"):
         make_context(system, recording_velocity_verlet(0.002), "CPU")
     # A clock on which every evaluation takes 10 s: no time for more than the least.
-    monkeypatch.setattr("kstep.md.platforms.time.perf_counter", lambda: 10.0 * program.asked)
+    monkeypatch.setattr(
+        "kstep.integrators.platforms.time.perf_counter", lambda: 10.0 * program.asked
+    )
     platform, timing = resolve_platform("auto", system, phenol.positions, 0.002)
     assert platform == "Reference"
     assert timing.seconds.keys() == {"Reference"}

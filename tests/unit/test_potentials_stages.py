@@ -9,19 +9,19 @@ import openmm
 import pytest
 from openmm import app
 
-from kstep import controls, md
 from kstep.artifacts import hash_file, write_json
 from kstep.config import load_config
-from kstep.controls import stage as controls_stage
 from kstep.errors import ConfigError, MoleculeError
-from kstep.md.stage import simulate
-from kstep.md.systems import load_system
-from kstep.molecule import load_molecule, prepared_molecules
-from kstep.motion import motion_of
 from kstep.potentials import Potential
-from kstep.prep import folder
-from kstep.prep import run as prepare
-from kstep.trajectory import load_trajectory
+from kstep.potentials.systems import load_system
+from kstep.system.molecule import load_molecule, prepared_molecules
+from kstep.system.motion import motion_of
+from kstep.system.trajectory import load_trajectory
+from kstep.workflow import controls, md
+from kstep.workflow.controls import stage as controls_stage
+from kstep.workflow.md.stage import simulate
+from kstep.workflow.prep import folder
+from kstep.workflow.prep.stage import run as prepare
 
 SETTINGS = [
     "potential.name=gfn2-xtb",

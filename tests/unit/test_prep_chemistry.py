@@ -6,7 +6,7 @@ from rdkit import Chem
 from rdkit.Chem import rdForceFieldHelpers
 
 from kstep.errors import MoleculeError
-from kstep.prep.chemistry import embed, parse
+from kstep.system.preparation.chemistry import embed, parse
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kstep.errors import MoleculeError
-from kstep.prep.smiles_list import SAFE_NAME, Entry, read_smiles_list
+from kstep.system.preparation.smiles_list import SAFE_NAME, Entry, read_smiles_list
 
 
 def _read(tmp_path: Path, text: str) -> list[Entry]:

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
-from kstep import prep
 from kstep.artifacts import hash_bytes, hash_file
 from kstep.config import Config, load_config
 from kstep.errors import ArtifactError, ConfigError, MoleculeError
-from kstep.molecule import load_molecule
-from kstep.prep import folder
-from kstep.prep.chemistry import parse
-from kstep.prep.smiles_list import SAFE_NAME, read_smiles_list
+from kstep.system.molecule import load_molecule
+from kstep.system.preparation.chemistry import parse
+from kstep.system.preparation.smiles_list import SAFE_NAME, read_smiles_list
+from kstep.workflow import prep
+from kstep.workflow.prep import folder
 
 LIST = """\
 CO methanol
@@ -91,7 +91,7 @@ def test_manifest_tells_how_it_was_made(prepared: prep.Prepared) -> None:
 def test_second_run_makes_nothing_again(
     prepared: prep.Prepared, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kstep.prep.stage.make", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr("kstep.workflow.prep.stage.make", lambda *_: pytest.fail("made again"))
     again = prep.run(_config(data), data / "list.smi")
     assert [m.fingerprint for m in again.molecules] == [m.fingerprint for m in prepared.molecules]
 
@@ -124,7 +124,8 @@ def test_uff_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        "kstep.prep.chemistry.rdForceFieldHelpers.MMFFHasAllMoleculeParams", lambda _: False
+        "kstep.system.preparation.chemistry.rdForceFieldHelpers.MMFFHasAllMoleculeParams",
+        lambda _: False,
     )
     (molecule,) = prep.run(_config(tmp_path), _write(tmp_path / "l.smi", "CO methanol")).molecules
     assert molecule.manifest["conformer"]["minimiser"] == "UFF"

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
-from kstep import report
 from kstep.errors import ArtifactError
-from kstep.evaluate.metrics import Metrics, load_metrics
-from kstep.evaluate.stage import curves_of
-from kstep.report import stage
-from kstep.report.captions import CAPTIONS
+from kstep.referee.metrics import Metrics, load_metrics
+from kstep.referee.report.captions import CAPTIONS
+from kstep.workflow import report
+from kstep.workflow import report as stage
+from kstep.workflow.evaluate import curves_of
 from report_samples import BARE, FULL, write_sample
 
 OF_BARE = {"claims", "energy", "coordinates"}

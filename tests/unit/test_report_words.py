@@ -5,12 +5,12 @@ import base64
 import numpy as np
 import pytest
 
-from kstep.evaluate.metrics import Check, Estimate, Outcome
-from kstep.report.lights import basin_light, clock_sentence, cost_lights, overall_lights
-from kstep.report.reading import sentence
-from kstep.report.tables import check_tables, claims_table, methods_table
-from kstep.report.tables.form import interval, spread, tone
-from kstep.report.viewer import view_of
+from kstep.referee.metrics import Check, Estimate, Outcome
+from kstep.referee.report.lights import basin_light, clock_sentence, cost_lights, overall_lights
+from kstep.referee.report.reading import sentence
+from kstep.referee.report.tables import check_tables, claims_table, methods_table
+from kstep.referee.report.tables.form import interval, spread, tone
+from kstep.referee.report.viewer import view_of
 from report_curves import bare_curves, full_curves
 from report_samples import BARE, bare_molecule, full_molecule, sample_metrics
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kstep import train
 from kstep.config import TrainConfig, load_config
 from kstep.errors import ConfigError
-from kstep.model import SplittingJump, load_jump
-from kstep.train.objective import force_loss, jump_loss, training_loss
-from kstep.train.windows import WindowBatch, jump_windows
+from kstep.regressed import training as train
+from kstep.regressed.networks.checkpoint import load_jump
+from kstep.regressed.networks.splitting import SplittingJump
+from kstep.regressed.training.objective import force_loss, jump_loss, training_loss
+from kstep.regressed.training.windows import WindowBatch, jump_windows
 from model_samples import SPLITTINGS, make_model
 from regressed import PROPAGATOR
 from splitting_samples import KICKS, Force, Sample, hydroxylamine, make_splitting

@@ -7,7 +7,14 @@ import torch
 from torch import nn
 
 from kstep.config import TrainConfig
-from kstep.train.optimiser import ADAM_RMS, BETAS, THIN, Muon, make_optimiser, orthogonalise
+from kstep.regressed.training.optimiser import (
+    ADAM_RMS,
+    BETAS,
+    THIN,
+    Muon,
+    make_optimiser,
+    orthogonalise,
+)
 from model_samples import make_batch, make_model
 
 CONFIG = TrainConfig(lr=1e-2, weight_decay=0.1)

@@ -13,13 +13,13 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from kstep import train
 from kstep.config import Config
 from kstep.errors import ArtifactError, ConfigError, DeviceError, KstepError, SimulationError
-from kstep.model import load_jump
-from kstep.train.device import set_threads
-from kstep.train.keeper import VALIDATION_WINDOWS, draw_windows
-from kstep.train.module import JumpTraining
+from kstep.regressed import training as train
+from kstep.regressed.networks.checkpoint import load_jump
+from kstep.regressed.training.device import set_threads
+from kstep.regressed.training.keeper import VALIDATION_WINDOWS, draw_windows
+from kstep.regressed.training.module import JumpTraining
 from train_samples import make_config, make_files
 
 

@@ -19,7 +19,7 @@ import openmm
 from jaxtyping import Float
 
 from kstep.errors import ConfigError
-from kstep.mechanics import kinetic_energy
+from kstep.system.mechanics import kinetic_energy
 from kstep.testing.runs import Run, Setup, run_dynamics, run_exact_hybrid, with_true_energies
 
 Velocities = Float[np.ndarray, "T N 3"]

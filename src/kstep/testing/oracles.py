@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kstep.config import Landing
-from kstep.hybrid.state import Replicas
-from kstep.md.dynamics import TrueDynamics
+from kstep.integrators.state import Replicas
+from kstep.integrators.true_dynamics import TrueDynamics
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,22 @@ from jaxtyping import Float
 from kstep import __version__
 from kstep.artifacts import Record
 from kstep.config import HybridConfig, MdConfig
-from kstep.hybrid.blocks import propagate, segments
-from kstep.hybrid.macrostep import Ensemble, MacroStep
-from kstep.hybrid.simulation import COUNTS_COVER
-from kstep.hybrid.starts import Start, equilibrium_states
-from kstep.hybrid.thermostat import OrnsteinUhlenbeck
-from kstep.md.assembly import join_segments
-from kstep.md.dynamics import TrueDynamics
-from kstep.md.integrators import recording_velocity_verlet
-from kstep.md.platforms import make_context
-from kstep.md.sampling import Frames, Sampler
-from kstep.md.systems import load_system
-from kstep.mechanics import kinetic_energy
-from kstep.molecule import Molecule
-from kstep.motion import Motion, motion_record
+from kstep.integrators.openmm_steps import recording_velocity_verlet
+from kstep.integrators.outer_step import Ensemble, MacroStep
+from kstep.integrators.plain import Frames, Sampler
+from kstep.integrators.platforms import make_context
+from kstep.integrators.thermostat import OrnsteinUhlenbeck
+from kstep.integrators.true_dynamics import TrueDynamics
+from kstep.potentials.systems import load_system
+from kstep.system.mechanics import kinetic_energy
+from kstep.system.molecule import Molecule
+from kstep.system.motion import Motion, motion_record
+from kstep.system.trajectory import NVE, NVT, Trajectory, trajectory_record
 from kstep.testing.oracles import ExactJump
-from kstep.trajectory import NVE, NVT, Trajectory, trajectory_record
+from kstep.workflow.hybrid.blocks import propagate, segments
+from kstep.workflow.hybrid.simulation import COUNTS_COVER
+from kstep.workflow.hybrid.starts import Start, equilibrium_states
+from kstep.workflow.md.assembly import join_segments
 
 PLATFORM = "Reference"
 """The fastest for one small molecule, and reproducible."""

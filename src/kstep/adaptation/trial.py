@@ -1,0 +1,67 @@
+"""An adapted network on trial: jumps from states of its own dynamics, judged by true energies."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kstep.adaptation.exploring import thermal_velocities
+from kstep.config import Config
+from kstep.integrators.outer_step import MacroStep
+from kstep.integrators.state import Replicas
+from kstep.integrators.true_dynamics import TrueDynamics
+from kstep.regressed.learned import LearnedJump
+from kstep.regressed.networks.predictor import make_predictor
+from kstep.regressed.networks.splitting import SplittingJump
+from kstep.regressed.training.specialist import LabelledStates
+from kstep.system.mechanics import remove_centre_of_mass
+from kstep.system.molecule import Molecule
+from kstep.units import BOLTZMANN
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """How jumps went.
+
+    Attributes:
+        states: where they started, with the true forces there.
+        outcome: spread of the change of the total energy, kJ/mol, share that the guard lets
+            through, and share that a Metropolis test would accept.
+        calls: true-force calls it took.
+    """
+
+    states: LabelledStates
+    outcome: dict[str, Any]
+    calls: int
+
+
+def try_jumps(
+    config: Config,
+    molecule: Molecule,
+    network: SplittingJump,
+    dynamics: TrueDynamics,
+    geometries: Replicas,
+) -> Trial:
+    """One macro-step from every geometry, with thermal velocities."""
+    predictor = make_predictor(network, molecule.numbers, molecule.masses, molecule.terms)
+    physics = network.physics
+    jump = LearnedJump(predictor, physics.k_steps, physics.landing, physics.closing_ps)
+    before, temperature = dynamics.calls, config.hybrid.temperatures[0]
+    rng = np.random.default_rng(config.train.seed)
+    v = thermal_velocities(geometries, dynamics, temperature, rng)
+    step = MacroStep(jump, dynamics, config.hybrid, len(geometries))
+    state = step.start(geometries, v)
+    attempt = step.attempt(state)
+    error = attempt.error[attempt.accepted]
+    chance = np.exp(-np.clip(attempt.error / (BOLTZMANN * temperature), 0.0, None))
+    centred = remove_centre_of_mass(state.x, molecule.masses).astype(np.float32)
+    return Trial(
+        states=LabelledStates(centred, state.forces.astype(np.float32)),
+        outcome={
+            "k_steps": physics.k_steps,
+            "energy_spread_kJ_per_mol": float(error.std()) if len(error) else None,
+            "kept_by_guard": float(attempt.accepted.mean()),
+            "metropolis_acceptance": float(np.where(attempt.accepted, chance, 0.0).mean()),
+        },
+        calls=dynamics.calls - before,
+    )

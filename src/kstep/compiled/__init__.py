@@ -1,0 +1,4 @@
+"""Machine code for eight replicas in lockstep (Numba).
+
+`lanes`, `functions` of them, RATTLE (`rigid`).
+"""

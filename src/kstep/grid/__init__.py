@@ -1,5 +1,0 @@
-"""The ablation over k: `trials` says what is tried, `stage` tries it, `table` writes it down."""
-
-from kstep.grid.stage import run
-
-__all__ = ["run"]

@@ -1,0 +1,34 @@
+"""The guard: no jump that is not finite, goes too far or breaks the energy gets through."""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from kstep.config import GuardConfig
+from kstep.integrators.state import Replicas
+
+
+def landing_is_sane(
+    config: GuardConfig, free_flight: Replicas, x: Replicas, v: Replicas
+) -> Bool[np.ndarray, " R"]:
+    """Before any force is spent: finite, and no atom too far (nm) from its free flight."""
+    finite = np.isfinite(x).all(axis=(1, 2)) & np.isfinite(v).all(axis=(1, 2))
+    if not config.enabled:
+        return np.asarray(finite)
+    distance = np.linalg.norm(np.where(np.isfinite(x), x, 0.0) - free_flight, axis=-1)
+    return np.asarray(finite & (distance.max(axis=1) <= config.max_displacement_nm))
+
+
+def energy_is_kept(
+    config: GuardConfig, error: Float[np.ndarray, " R"], debt: Float[np.ndarray, " R"]
+) -> Bool[np.ndarray, " R"]:
+    """After the corrector: finite, and the energy within the stated bounds (kJ/mol).
+
+    `error` is what this macro-step changed the total energy by, `debt` what all of them would
+    have with it. The second bound stops what the first cannot see: many small errors of one
+    sign.
+    """
+    finite = np.isfinite(error)
+    if not config.enabled:
+        return np.asarray(finite)
+    small = np.abs(error) <= config.max_energy_error
+    return np.asarray(finite & small & (np.abs(debt) <= config.max_energy_debt))

@@ -1,0 +1,156 @@
+"""Whether the frames of a trajectory can be what they are said to be."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from kstep.errors import ArtifactError
+from kstep.interop.formats import Stretch
+from kstep.interop.parts import Parts
+from kstep.system.mechanics import (
+    internal_degrees_of_freedom,
+    kinetic_temperature,
+    remove_centre_of_mass,
+)
+
+SHORTEST_BOND, LONGEST_BOND = 0.05, 0.35
+"""nm: no bond of any molecule is outside, even in the hottest frame."""
+
+MAX_CONSTRAINT_ERROR = 0.015
+"""Relative, RMS: rounding to 0.001 nm (XTC) makes 0.004, a bond that vibrates 0.03."""
+
+HOTTEST = 20.0
+"""Ratio of kinetic temperature to thermostat: beyond it the unit must be wrong (Å/ps: 100)."""
+
+SPACING_TOLERANCE = 0.01
+"""Relative, of frame times that are saved in single precision."""
+
+
+def check_atoms(path: Path, stretch: Stretch, parts: Parts, topology: Path) -> None:
+    """Raise ArtifactError unless the frames hold the atoms of the topology."""
+    n_atoms = stretch.pos.shape[1] if stretch.pos.ndim == 3 else 0
+    if len(stretch.pos) and n_atoms != parts.n_atoms:
+        raise ArtifactError(
+            f"{path} has {n_atoms} atoms and {topology} has {parts.n_atoms}: give the topology of "
+            "this trajectory."
+        )
+    if stretch.numbers is not None and not np.array_equal(stretch.numbers, parts.numbers):
+        raise ArtifactError(
+            f"{path} holds other elements than {topology}, or in another order: give the topology "
+            "of this trajectory."
+        )
+    if stretch.masses is not None and not np.allclose(stretch.masses, parts.masses, atol=1e-3):
+        raise ArtifactError(
+            f"{path} was run with other masses than those of the System: give the System it was "
+            "run with."
+        )
+
+
+def check_frames(path: Path, stretch: Stretch, parts: Parts, fewest: int) -> None:
+    """Raise ArtifactError for too few, still or NaN frames, wrong units, broken molecules."""
+    if len(stretch.pos) < fewest:
+        raise ArtifactError(
+            f"{path} has {len(stretch.pos)} frames, {fewest} are needed: give a longer trajectory."
+        )
+    finite = np.isfinite(stretch.pos).all(axis=(1, 2))
+    if not finite.all():
+        raise ArtifactError(
+            f"{path} has coordinates that are not numbers, first in frame {int(finite.argmin())} "
+            "(from 0): leave out the frames from there on."
+        )
+    if (stretch.pos == stretch.pos[0]).all():
+        raise ArtifactError(
+            f"{path} holds the same coordinates in all of its frames: give the trajectory of a "
+            "molecule that moves."
+        )
+    _check_lengths(path, stretch, parts)
+    _check_constraints(path, stretch, parts)
+
+
+def _check_lengths(path: Path, stretch: Stretch, parts: Parts) -> None:
+    lengths = _distances(stretch.pos, parts.bonds)
+    if not lengths.size:
+        return
+    typical = float(np.median(lengths))
+    if not SHORTEST_BOND < typical < LONGEST_BOND:
+        raise ArtifactError(
+            f"{path} has bonds of typically {typical:.3g} nm: its coordinates seem to be in "
+            "another unit than its format says; convert them (nm in NPZ, XTC and TRR, Å in DCD)."
+        )
+    wrong = (lengths < SHORTEST_BOND) | (lengths > LONGEST_BOND)
+    if wrong.any():
+        frame, bond = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        first, second = parts.bonds[bond]
+        raise ArtifactError(
+            f"{path} has a bond of {lengths[frame, bond]:.3g} nm between atoms {first} and "
+            f"{second} in frame {frame} (from 0): the molecule is broken over a periodic box, its "
+            "atoms are in another order or it fell apart; write it whole, in the topology's order."
+        )
+
+
+def _check_constraints(path: Path, stretch: Stretch, parts: Parts) -> None:
+    if not len(parts.constraints):
+        return
+    errors = _distances(stretch.pos, parts.constraints) / parts.lengths - 1
+    spread = float(np.sqrt(np.mean(errors**2)))
+    if spread > MAX_CONSTRAINT_ERROR:
+        raise ArtifactError(
+            f"{path} violates the constraints of the System by {100 * spread:.2g} % (RMS): give "
+            "the System it was run with, or save its coordinates with more digits."
+        )
+
+
+def check_velocities(path: Path, stretch: Stretch, parts: Parts, temperature: float) -> None:
+    """Raise ArtifactError for velocities that are not numbers or in a wrong unit."""
+    if stretch.vel is None:
+        return
+    if not np.isfinite(stretch.vel).all():
+        raise ArtifactError(
+            f"{path} has velocities that are not numbers: leave those frames out, or save none."
+        )
+    freedom = internal_degrees_of_freedom(parts.n_atoms, len(parts.constraints))
+    internal = remove_centre_of_mass(stretch.vel[:10], parts.masses)
+    found = float(np.median(kinetic_temperature(internal, parts.masses, freedom)))
+    if not 1 / HOTTEST < found / temperature < HOTTEST:
+        raise ArtifactError(
+            f"{path} starts with velocities of {found:.3g} K where {temperature:g} K are expected: "
+            "they seem to be in another unit than its format says; convert them (nm/ps in NPZ)."
+        )
+
+
+def spacing_ps(
+    path: Path, times: Float[np.ndarray, " T"] | None, frame_ps: float | None, option: str
+) -> float:
+    """The time between frames, ps: `frame_ps` if given, else that of the file's times.
+
+    `option` is how the command line calls `frame_ps`.
+
+    Raises ArtifactError when there is none to be had or the frames are not equally spaced.
+    """
+    if frame_ps is not None:
+        if not (np.isfinite(frame_ps) and frame_ps > 0):
+            raise ArtifactError(f"{option} {frame_ps:g} is no time between frames: give ps.")
+        return frame_ps
+    if times is None:
+        raise ArtifactError(
+            f"{path} does not say the time between its frames: give it with {option}."
+        )
+    steps = np.diff(times)
+    if not (np.isfinite(steps).all() and (steps > 0).all()):
+        raise ArtifactError(
+            f"{path} has frame times that do not increase: give the time between frames with "
+            f"{option}."
+        )
+    spacing = float(steps.mean())
+    rounding = 4 * np.finfo(np.float32).eps * float(np.abs(times).max())
+    if np.abs(steps - spacing).max() > SPACING_TOLERANCE * spacing + rounding:
+        raise ArtifactError(
+            f"{path} has frames that are not equally spaced in time ({steps.min():.4g} to "
+            f"{steps.max():.4g} ps): save them at equal times, without a gap."
+        )
+    return spacing
+
+
+def _distances(pos: Float[np.ndarray, "T N 3"], pairs: np.ndarray) -> Float[np.ndarray, "T P"]:
+    return np.asarray(np.linalg.norm(pos[:, pairs[:, 0]] - pos[:, pairs[:, 1]], axis=-1))

@@ -1,0 +1,1 @@
+"""From deviations to outcomes (`checks`) to a verdict (`acceptance`), in `words`, `summary`."""

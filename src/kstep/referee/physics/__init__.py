@@ -1,0 +1,1 @@
+"""What dynamics must obey: energy, temperature, the canonical distribution, spectra."""

@@ -1,0 +1,1 @@
+"""Estimates of correlated series with honest errors, and divergences against their noise."""

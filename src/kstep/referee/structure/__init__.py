@@ -1,0 +1,4 @@
+"""Where a molecule is.
+
+Internal coordinates, their distributions, torsional wells, how long it remembers.
+"""

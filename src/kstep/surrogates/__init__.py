@@ -1,0 +1,5 @@
+"""Learned potentials that stand in for a true one between its calls.
+
+`force_field_like`: a force field whose coefficients a network makes of the molecule ·
+`constraints`: RATTLE in torch · `shipped`: the networks that come with kstep, in `weights`.
+"""

@@ -1,0 +1,45 @@
+"""One molecule from the command line, in place of a list and a folder of data."""
+
+import argparse
+from typing import Literal
+
+from kstep.artifacts import hash_bytes, write_text
+from kstep.config import Config
+from kstep.errors import ConfigError
+
+Network = Literal["shipped", "adapted"]
+"""Who jumps where the configuration does not say."""
+
+
+def of_smiles(config: Config, options: argparse.Namespace, network: Network) -> Config:
+    """The configuration of a run of its own for the SMILES given, whose list it writes."""
+    name = options.name or f"molecule-{hash_bytes(options.smiles.encode())[:8]}"
+    folder = config.paths.run / name
+    smiles_list = folder / "molecule.smi"
+    write_text(smiles_list, f"{options.smiles} {name}\n")
+    paths = config.paths.model_copy(update={"data": folder / "data", "run": folder})
+    prep = config.prep.model_copy(update={"molecules": smiles_list})
+    return _alone(config.model_copy(update={"paths": paths, "prep": prep}), network)
+
+
+def of_system(config: Config, options: argparse.Namespace, network: Network) -> Config:
+    """The configuration of a run of its own for the System given, whose folder it writes."""
+    from kstep.workflow import external
+
+    if options.topology is None:
+        raise ConfigError(
+            "--system needs --topology too: without it nobody knows what was simulated."
+        )
+    return _alone(external.prepare(config, options.topology, options.system), network)
+
+
+def _alone(config: Config, network: Network) -> Config:
+    """Settings without what is for training on many molecules."""
+    chosen = {"network": network} if config.hybrid.network == "trained" else {}
+    bursts = config.md.burst.model_copy(update={"count": 0})
+    return config.model_copy(
+        update={
+            "md": config.md.model_copy(update={"burst": bursts}),
+            "hybrid": config.hybrid.model_copy(update={**chosen, "molecules": None}),
+        }
+    )

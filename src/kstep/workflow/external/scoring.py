@@ -1,0 +1,136 @@
+"""The true energy of somebody's frames, and the trajectory that the referee reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openmm
+from jaxtyping import Float
+
+from kstep import __version__
+from kstep.artifacts import hash_file
+from kstep.config import Config
+from kstep.errors import ArtifactError
+from kstep.integrators.openmm_steps import velocity_verlet
+from kstep.integrators.platforms import make_context, resolve_platform
+from kstep.interop.formats import Stretch
+from kstep.potentials.systems import load_system
+from kstep.progress import progress
+from kstep.system.mechanics import kinetic_energy
+from kstep.system.molecule import Molecule
+from kstep.system.trajectory import Trajectory, trajectory_record
+
+ANY_DT_PS = 0.001
+"""Contexts need an integrator, even where no step is made."""
+
+_SINGLE_PRECISION_NM = 2e-6
+"""Error of coordinates up to 10 nm, single precision."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One independent run of the candidate.
+
+    Attributes:
+        path: its file.
+        kind: `kstep.system.trajectory.NVT` or `NVE`.
+        spacing: time between frames, ps.
+        stretch: the frames.
+    """
+
+    path: Path
+    kind: int
+    spacing: float
+    stretch: Stretch
+
+
+def score(config: Config, molecule: Molecule, sources: Sequence[Source]) -> Trajectory:
+    """The frames of all sources as one trajectory, a segment each.
+
+    Positions are kept as they are; the potential energy is that of the molecule's System. Its
+    record names the first file as the candidate and has no `k_steps`; nobody knows the force
+    calls, so they are zero.
+
+    Args:
+        config: as the baseline is run.
+        molecule: whose frames they are.
+        sources: in the order of the segments; all hold velocities, or none does.
+    """
+    md, temperature = config.md, config.hybrid.temperatures[0]
+    system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
+    platform, _ = resolve_platform(config.hybrid.platform, system, molecule.positions, md.dt_ps)
+    pos = np.concatenate([one.stretch.pos for one in sources])
+    velocities = [one.stretch.vel for one in sources if one.stretch.vel is not None]
+    vel = np.concatenate(velocities) if velocities else np.full_like(pos, np.nan)
+    epot = np.concatenate([_energies(system, platform, s.stretch.pos, s.path) for s in sources])
+    ekin = kinetic_energy(vel, molecule.masses)
+    lengths = [len(one.stretch.pos) for one in sources]
+    files = dict.fromkeys(one.path for one in sources)
+    return Trajectory(
+        pos=pos,
+        vel=vel,
+        box=np.zeros((len(pos), 3, 3)),
+        epot=epot,
+        ekin=ekin,
+        etot=epot + ekin,
+        times=np.concatenate([s.spacing * np.arange(1.0, len(s.stretch.pos) + 1) for s in sources]),
+        segment=np.repeat(np.arange(len(lengths)), lengths),
+        segment_kind=np.array([one.kind for one in sources], dtype=np.int64),
+        segment_temperature=np.full(len(lengths), temperature),
+        force_calls=np.zeros(len(pos), dtype=np.int64),
+        numbers=molecule.numbers,
+        masses=molecule.masses,
+        record=trajectory_record(
+            molecule=molecule.name,
+            fingerprint=molecule.fingerprint,
+            candidate=sources[0].path.name,
+            velocities=bool(velocities),
+            force_calls="unknown",
+            temperatures_K=[temperature],
+            save_interval_ps=sources[0].spacing,
+            rounding_nm=max(rounding_nm(one.stretch.pos) for one in sources),
+            constraints=md.constraints,
+            n_constraints=system.getNumConstraints(),
+            nonbonded_cutoff_nm=md.nonbonded_cutoff_nm,
+            source_hashes=[hash_file(path) for path in files],
+            platform=platform,
+            versions={"kstep": __version__, "openmm": openmm.__version__},
+        ),
+    )
+
+
+def rounding_nm(pos: Float[np.ndarray, "T N 3"]) -> float:
+    """The decimal to which all coordinates are rounded, nm; 0 where they are not.
+
+    XTC rounds to 0.001 nm, which lifts the potential energy of a small molecule by some
+    0.5 kJ/mol and scatters it by 1.5: too much to judge its distribution by.
+    """
+    for decimals in (1, 2, 3, 4):
+        if np.allclose(pos, pos.round(decimals), rtol=0, atol=_SINGLE_PRECISION_NM):
+            return float(10.0**-decimals)
+    return 0.0
+
+
+def _energies(
+    system: openmm.System, platform: str, pos: Float[np.ndarray, "T N 3"], source: Path
+) -> Float[np.ndarray, " T"]:
+    """The true potential energy of every frame, kJ/mol."""
+    context = make_context(system, velocity_verlet(ANY_DT_PS), platform)
+    epot = np.empty(len(pos))
+    with progress(f"energies of {source.name}", float(len(pos)), "frames") as bar:
+        for index, x in enumerate(pos):
+            context.setPositions(x)
+            epot[index] = context.getState(energy=True).getPotentialEnergy()._value
+            bar.update(1)
+    if not np.isfinite(epot).all():
+        raise no_energy(source)
+    return epot
+
+
+def no_energy(source: Path) -> ArtifactError:
+    """What to raise when the System has no energy at a file's positions."""
+    return ArtifactError(
+        f"{source} has frames where the System has no finite energy: check that the System is of "
+        "this molecule, with its atoms in the same order."
+    )

@@ -1,0 +1,89 @@
+"""The files of one molecule's hybrid run, and whether they are finished."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kstep.artifacts import Record
+from kstep.config import Config
+from kstep.errors import ArtifactError
+from kstep.system.molecule import Molecule
+from kstep.system.motion import load_motion, motion_of
+from kstep.system.trajectory import load_trajectory
+from kstep.workflow.hybrid.map_file import load_map_record, map_of
+from kstep.workflow.hybrid.setup import run_hash
+
+
+@dataclass(frozen=True)
+class Output:
+    """One file of a run.
+
+    Attributes:
+        path: where it lies.
+        wanted: whether the configuration asks for it.
+        config_hash: of the settings that shape it.
+        read: gives its record; ArtifactError when it is not whole.
+    """
+
+    path: Path
+    wanted: bool
+    config_hash: str
+    read: Callable[[Path], Record]
+
+    def is_finished(self, molecule: Molecule, checkpoint_hash: str) -> bool:
+        """Whether nothing is left to do for it.
+
+        Raises ArtifactError when it was made from another molecule, configuration or checkpoint.
+        """
+        if not self.path.exists():
+            return not self.wanted
+        record = self.read(self.path)
+        expected = {
+            "fingerprint": (molecule.fingerprint, "preparation of the molecule"),
+            "config_hash": (self.config_hash, "configuration"),
+            "checkpoint_hash": (checkpoint_hash, "checkpoint"),
+        }
+        for key, (value, words) in expected.items():
+            if record.get(key) != value:
+                raise ArtifactError(
+                    f"{self.path} was made with another {words}: delete it to run again, "
+                    "or choose another paths.run."
+                )
+        return True
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """All files of a run that are tested for being finished."""
+
+    trajectory: Output
+    motion: Output
+    map: Output
+
+    def are_finished(self, molecule: Molecule, checkpoint_hash: str) -> bool:
+        """Whether nothing is left to do; raises as `Output.is_finished`, whichever file it is."""
+        finished = [
+            file.is_finished(molecule, checkpoint_hash)
+            for file in (self.trajectory, self.motion, self.map)
+        ]
+        return all(finished)
+
+
+def outputs_of(config: Config, target: Path) -> Outputs:
+    """The files of the run whose trajectory is `target`."""
+    hybrid = config.hybrid
+    return Outputs(
+        trajectory=Output(target, True, run_hash(config), lambda p: load_trajectory(p).record),
+        motion=Output(
+            motion_of(target),
+            hybrid.motion.windows > 0,
+            run_hash(config, "motion"),
+            lambda p: load_motion(p).record,
+        ),
+        map=Output(
+            map_of(target),
+            hybrid.map_samples > 0,
+            run_hash(config, "map_samples"),
+            load_map_record,
+        ),
+    )

@@ -1,0 +1,82 @@
+"""From `hybrid.network` to a network for every molecule."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kstep.artifacts import read_json
+from kstep.config import Config
+from kstep.errors import ArtifactError
+from kstep.regressed.learned import Network
+from kstep.regressed.networks.checkpoint import load_jump
+from kstep.surrogates.shipped import shipped_checkpoint
+from kstep.system.molecule import Molecule
+from kstep.workflow.shipped import check_molecules
+
+
+def networks_for(config: Config, molecules: Sequence[Molecule]) -> dict[str, Network]:
+    """The network of every molecule, by its name.
+
+    The file of an adaptation brings its bill along, whichever molecule it was made for.
+
+    Raises ArtifactError when a shipped network does not know a molecule's elements, or a
+    molecule has not been adapted to. Whether a file is there and fits is for the hybrid to say.
+    """
+    choice = config.hybrid.network
+    if choice == "shipped":
+        checkpoint = shipped_checkpoint(config)
+        check_molecules(config, molecules, checkpoint)
+        return {molecule.name: Network(checkpoint, training_calls=0) for molecule in molecules}
+    if choice == "adapted":
+        return {molecule.name: _adapted(config, molecule) for molecule in molecules}
+    path = config.paths.run / "train" / "best.ckpt" if choice == "trained" else Path(choice)
+    network = _adaptation_in(path.parent.parent)
+    if network is None or network.checkpoint != path:
+        network = Network(path)
+    return dict.fromkeys((molecule.name for molecule in molecules), network)
+
+
+def check_potential(config: Config) -> None:
+    """Ask of a network that is there already what needs no molecule, before one is prepared.
+
+    Raises ArtifactError when it learned the forces of another potential than the configured one.
+    """
+    choice = config.hybrid.network
+    if choice in ("trained", "adapted"):
+        return
+    path = shipped_checkpoint(config) if choice == "shipped" else Path(choice)
+    learned, wanted = load_jump(path).physics.potential, config.potential.title
+    if learned != wanted:
+        name = f"the shipped network {path.stem}" if choice == "shipped" else str(path)
+        raise ArtifactError(
+            f"{name} learned the forces of {learned}, not those of {wanted}: use `kstep adapt`, "
+            "which makes a network for them first, with hybrid.network=adapted."
+        )
+
+
+def adaptation_folder(config: Config, molecule: Molecule) -> Path:
+    """Where `kstep adapt` keeps what it makes of one molecule."""
+    return config.paths.run / "adapt" / molecule.name
+
+
+def _adapted(config: Config, molecule: Molecule) -> Network:
+    folder = adaptation_folder(config, molecule)
+    network = _adaptation_in(folder)
+    if network is None:
+        raise ArtifactError(
+            f"{folder} holds no finished adaptation to {molecule.name}: run `kstep adapt` first, "
+            "or choose another hybrid.network."
+        )
+    return network
+
+
+def _adaptation_in(folder: Path) -> Network | None:
+    """What `kstep adapt` made in a folder, with its bill; None where it did not finish any."""
+    if not (folder / "record.json").exists():
+        return None
+    record, timing = read_json(folder / "record.json"), folder / "timing.json"
+    return Network(
+        folder / "train" / "best.ckpt",
+        training_calls=int(record["force_calls"]),
+        training_minutes=float(read_json(timing)["minutes"]) if timing.exists() else None,
+        training_rounds=tuple(record.get("rounds", ())),
+    )

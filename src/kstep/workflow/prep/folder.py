@@ -1,0 +1,168 @@
+"""The folder of one prepared molecule: making it, and knowing whether it is still good.
+
+The manifest is written last and holds the hashes of the other files, so a folder that was cut
+short, or mixed from two attempts, never passes for a whole one.
+"""
+
+import io
+import re
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+
+import openmm
+from openmm import app, unit
+from rdkit import Chem
+from rdkit.Chem import rdMolDescriptors
+
+from kstep import __version__
+from kstep.artifacts import Record, hash_bytes, hash_config, hash_file, write_json, write_text
+from kstep.config import Config
+from kstep.errors import ArtifactError
+from kstep.potentials import programs
+from kstep.system.hydrogens import repartition
+from kstep.system.molecule import SCHEMA, SCHEMA_VERSION, load_molecule
+from kstep.system.preparation.chemistry import Conformer, embed
+from kstep.system.preparation.smiles_list import Entry
+from kstep.units import NM_PER_ANGSTROM
+from kstep.workflow.prep.settling import settle
+
+FILES = ("molecule.pdb", "molecule.sdf", "system.xml")
+PROGRAMS = re.compile(r"(openmm|rdkit|torch|.*openff.*|.*openforcefield.*)", re.IGNORECASE)
+"""Distributions whose versions decide the outcome, by any packager's name."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A line of the list that makes sense.
+
+    Attributes:
+        entry: the line.
+        mol: the molecule it describes.
+        name: the name it will have.
+        smiles: its canonical isomeric SMILES.
+    """
+
+    entry: Entry
+    mol: Chem.Mol
+    name: str
+    smiles: str
+
+
+def is_current(directory: Path, request: Request, config: Config) -> bool:
+    """Whether the folder holds this molecule, made with these settings and unchanged since."""
+    try:
+        manifest = load_molecule(directory).manifest
+    except (ArtifactError, KeyError, TypeError, ValueError):  # absent, cut short or damaged
+        return False
+    expected = {"name": request.name, "input_smiles": request.entry.smiles,
+                "config_hash": settings_hash(config)}  # fmt: skip
+    return expected.items() <= manifest.items()
+
+
+def settings_hash(config: Config) -> str:
+    """Hash of the settings that decide what a molecule becomes."""
+    # Molecules made before there were other masses and potentials stay current.
+    natural = config.prep.hydrogen_mass is None
+    own = config.prep.model_copy(update={"molecules": None})
+    settings = hash_config(own, exclude={"hydrogen_mass"} if natural else frozenset())
+    if config.potential.name == "openff":
+        return settings
+    return hash_bytes(f"{settings} {config.potential.identity}".encode())
+
+
+def make(directory: Path, request: Request, config: Config) -> None:
+    """Make the folder of one molecule: conformer, parameters, files, manifest.
+
+    The force field's terms are written for every potential: they are what a network sees of a
+    molecule. For a Python potential conformer and constrained lengths are those of its minimum.
+
+    Raises MoleculeError when the molecule has no conformer, no parameters or no minimum,
+    ConfigError when the potential's program is not there.
+    """
+    # Here and not above: OpenFF takes seconds to import, and a finished list does not need it.
+    from kstep.system.preparation.parameters import parametrise
+
+    prep, potential = config.prep, config.potential
+    conformer = embed(request.mol, prep.seed)
+    parametrised = parametrise(conformer.mol, prep)
+    if potential.is_python:
+        conformer = settle(conformer, parametrised.system, potential, request.name)
+    chemistry = _describe_chemistry(request, conformer, config)
+    if prep.hydrogen_mass is not None:
+        numbers, bonds = chemistry["numbers"], chemistry["bonds"]
+        repartition(parametrised.system, request.name, numbers, bonds, prep.hydrogen_mass)
+    write_text(directory / "molecule.pdb", _pdb(parametrised.topology, conformer))
+    write_text(directory / "molecule.sdf", _sdf(conformer, request.name))
+    write_text(directory / "system.xml", openmm.XmlSerializer.serialize(parametrised.system))
+    system = _describe_system(parametrised.system)
+    provenance: Record = {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "config_hash": settings_hash(config),
+        "config": prep.model_dump(mode="json", exclude={"molecules"}),
+        "potential": potential.identity,
+        "versions": {**_versions(), **programs(potential)},
+        "hashes": {name: hash_file(directory / name) for name in FILES},
+    }
+    charges = {"charges_e": parametrised.charges.tolist()}
+    write_json(directory / "manifest.json", {**chemistry, **charges, **system, **provenance})
+
+
+def _describe_chemistry(request: Request, conformer: Conformer, config: Config) -> Record:
+    mol, minimiser = conformer.mol, conformer.minimiser
+    remarks = []
+    if minimiser == "UFF":
+        remarks.append("minimised with UFF: MMFF94 lacks parameters for it.")
+    elif minimiser != "MMFF94":
+        remarks.append(f"conformer and constrained lengths are of the {minimiser} minimum.")
+    return {
+        "name": request.name,
+        "smiles": request.smiles,
+        "input_smiles": request.entry.smiles,
+        "numbers": [atom.GetAtomicNum() for atom in mol.GetAtoms()],
+        "positions_nm": (NM_PER_ANGSTROM * mol.GetConformer().GetPositions()).tolist(),
+        "bonds": [[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()] for bond in mol.GetBonds()],
+        "facts": {
+            "formula": rdMolDescriptors.CalcMolFormula(mol),
+            "heavy_atoms": mol.GetNumHeavyAtoms(),
+            "rotatable_bonds": rdMolDescriptors.CalcNumRotatableBonds(mol),
+            "aromatic_rings": rdMolDescriptors.CalcNumAromaticRings(mol),
+            "hydrogen_bond_donors": rdMolDescriptors.CalcNumHBD(mol),
+            "hydrogen_bond_acceptors": rdMolDescriptors.CalcNumHBA(mol),
+        },
+        "conformer": {
+            "embedding": "ETKDGv3",
+            "seed": config.prep.seed,
+            "minimiser": minimiser,
+        },
+        "remarks": remarks,
+    }
+
+
+def _describe_system(system: openmm.System) -> Record:
+    """What the System itself says: masses, Da, and constrained pairs."""
+    n_atoms, n_constraints = system.getNumParticles(), system.getNumConstraints()
+    masses = [system.getParticleMass(index).value_in_unit(unit.dalton) for index in range(n_atoms)]
+    pairs = [list(system.getConstraintParameters(index)[:2]) for index in range(n_constraints)]
+    return {"masses_Da": masses, "constraints": pairs}
+
+
+def _pdb(topology: app.Topology, conformer: Conformer) -> str:
+    """PDB without the header, which would hold the date."""
+    text = io.StringIO()
+    positions = conformer.mol.GetConformer().GetPositions() * unit.angstrom
+    app.PDBFile.writeModel(topology, positions, text)
+    app.PDBFile.writeFooter(topology, text)
+    return text.getvalue()
+
+
+def _sdf(conformer: Conformer, name: str) -> str:
+    mol = Chem.Mol(conformer.mol)
+    mol.SetProp("_Name", name)
+    return f"{Chem.MolToMolBlock(mol)}$$$$\n"
+
+
+def _versions() -> dict[str, str]:
+    found = {dist.name: dist.version for dist in distributions() if PROGRAMS.fullmatch(dist.name)}
+    return {**found, "kstep": __version__}
