@@ -58,7 +58,8 @@ from kstep.regressed.learned import load_learned_jump
 from kstep.regressed.networks.checkpoint import load_jump
 from kstep.regressed.networks.splitting import SplittingJump
 from kstep.system.hydrogens import repartition
-from kstep.system.molecule import Molecule, prepared_molecules
+from kstep.system.molecule import Molecule
+from kstep.system.prepared import prepared_molecules
 from kstep.workflow.networks import networks_for
 
 TEMPERATURE, FRICTION = 300.0, 1.0

@@ -31,7 +31,8 @@ from kstep.regressed.training.windows import jump_windows
 from kstep.regressed.windows.bursts import read_states, survey
 from kstep.regressed.windows.windows import cut_windows
 from kstep.system.mechanics import kinetic_energy
-from kstep.system.molecule import Molecule, load_molecules
+from kstep.system.molecule import Molecule
+from kstep.system.prepared import load_molecules
 from kstep.workflow.networks import networks_for
 
 STATES = 400

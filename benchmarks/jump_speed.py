@@ -35,7 +35,8 @@ from kstep.regressed.training.windows import WindowBatch
 from kstep.surrogates.force_field_like.terms import batch_terms
 from kstep.surrogates.shipped import weights_file
 from kstep.system.force_field import pad_terms
-from kstep.system.molecule import Molecule, load_molecules
+from kstep.system.molecule import Molecule
+from kstep.system.prepared import load_molecules
 
 TRANSFORMER = ModelConfig(
     arch="torchmdnet_et", hidden_channels=128, num_layers=4, num_heads=4, vec_channels=16

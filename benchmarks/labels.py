@@ -30,7 +30,8 @@ from kstep.config import Config, load_config
 from kstep.regressed.networks.checkpoint import load_jump
 from kstep.regressed.networks.splitting import SplittingJump
 from kstep.regressed.training.specialist import LabelledStates, force_error
-from kstep.system.molecule import Molecule, prepared_molecules
+from kstep.system.molecule import Molecule
+from kstep.system.prepared import prepared_molecules
 from kstep.workflow import adapt
 from kstep.workflow.networks import adaptation_folder
 

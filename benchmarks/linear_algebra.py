@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 from kstep.config import load_config
 from kstep.potentials.xtb import Xtb
-from kstep.system.molecule import load_molecule, load_molecules
+from kstep.system.prepared import load_molecule, load_molecules
 
 ROUNDS = 5
 GEOMETRIES = 100

@@ -13,7 +13,7 @@ from kstep.config import load_config
 from kstep.integrators.plain import Sampler
 from kstep.potentials.systems import load_system
 from kstep.system.mechanics import kinetic_energy
-from kstep.system.molecule import load_molecules
+from kstep.system.prepared import load_molecules
 from kstep.units import MEV_PER_KJ_PER_MOL
 
 LENGTH_PS = 100.0

@@ -26,8 +26,9 @@ from kstep.referee.claims.acceptance import verdict
 from kstep.referee.compared import Side, make_side
 from kstep.referee.metrics import Outcome
 from kstep.referee.scoring import compare
-from kstep.system.molecule import Molecule, load_molecule
+from kstep.system.molecule import Molecule
 from kstep.system.motion import load_motion, motion_of
+from kstep.system.prepared import load_molecule
 from kstep.system.trajectory import load_trajectory
 from kstep.testing.faults import (
     exact_hybrid,

@@ -17,8 +17,8 @@ from pathlib import Path
 from kstep.config import Config, load_config
 from kstep.parallel import available_cores
 from kstep.referee.metrics import load_metrics
-from kstep.system.molecule import load_molecules
 from kstep.system.motion import motion_of
+from kstep.system.prepared import load_molecules
 from kstep.workflow import md
 from kstep.workflow.evaluate import run
 

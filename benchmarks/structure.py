@@ -42,7 +42,8 @@ from kstep.regressed.networks.checkpoint import load_jump
 from kstep.regressed.windows.splits import load_split
 from kstep.surrogates.shipped import weights_file
 from kstep.system.mechanics import kinetic_energy
-from kstep.system.molecule import Molecule, prepared_molecules
+from kstep.system.molecule import Molecule
+from kstep.system.prepared import prepared_molecules
 from kstep.testing.oracles import ExactJump
 from kstep.workflow.networks import networks_for
 

@@ -14,7 +14,7 @@ from openmm import app
 from kstep.interop.openmm_integrator import KStepIntegrator
 from kstep.potentials.systems import load_system
 from kstep.regressed.learned import load_learned_jump
-from kstep.system.molecule import load_molecule
+from kstep.system.prepared import load_molecule
 
 
 def main(data: Path, run: Path, name: str) -> None:

@@ -17,7 +17,8 @@ import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 from kstep.config import Config, load_config  # noqa: E402
-from kstep.system.molecule import Molecule, load_molecule, write_index  # noqa: E402
+from kstep.system.molecule import Molecule  # noqa: E402
+from kstep.system.prepared import load_molecule, write_index  # noqa: E402
 
 # Same examples on every run, and no time limit: CI machines are slow and shared.
 settings.register_profile("kstep", deadline=None, derandomize=True)

@@ -13,8 +13,9 @@ from scipy.spatial.transform import Rotation
 
 from kstep.artifacts import hash_file, write_json
 from kstep.config import Config, load_config
-from kstep.system.molecule import Molecule, load_molecule
+from kstep.system.molecule import Molecule
 from kstep.system.motion import Motion, motion_of, motion_record
+from kstep.system.prepared import load_molecule
 from kstep.system.trajectory import NVE, NVE_RESCALED, NVT, Trajectory, trajectory_record
 from kstep.units import BOLTZMANN
 from regressed import PROPAGATOR

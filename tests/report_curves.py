@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kstep.referee.metrics import SIDES
-from kstep.system.molecule import load_molecule
+from kstep.system.prepared import load_molecule
 
 GAS_CONSTANT = 0.0083144626
 FREEDOM, TARGET = 30, 300.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from test_cli_smiles import QUICK
 
-from kstep.system.molecule import load_molecule
+from kstep.system.prepared import load_molecule
 from kstep.system.trajectory import load_trajectory
 from kstep.workflow.cli.main import main
 

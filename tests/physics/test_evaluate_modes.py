@@ -17,9 +17,9 @@ ROTATION, STRETCH, BEND, TORSION = range(4)
 
 def by_hand(numbers, positions, bonds, constraints=()) -> Molecule:
     return Molecule(
-        name="hand", smiles="", directory=Path(), numbers=np.array(numbers),
+        name="hand", numbers=np.array(numbers),
         masses=np.array([MASS[n] for n in numbers]), positions=np.array(positions, dtype=float),
-        bonds=np.array(bonds).reshape(-1, 2), manifest={},
+        bonds=np.array(bonds).reshape(-1, 2),
         constraints=np.array(constraints, dtype=np.int64).reshape(-1, 2),
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from kstep.errors import ArtifactError, ConfigError
 from kstep.regressed.networks.checkpoint import load_jump
 from kstep.regressed.training.beginnings import inherited_physics, require_same_network
 from kstep.surrogates.shipped import shipped_checkpoint
-from kstep.system.molecule import load_molecule
+from kstep.system.prepared import load_molecule
 from kstep.system.trajectory import load_trajectory
 from kstep.workflow import adapt
 from kstep.workflow.md.labelling import label

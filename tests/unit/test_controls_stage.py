@@ -11,7 +11,7 @@ from kstep.config import load_config
 from kstep.errors import ArtifactError, ConfigError, DeviceError, SimulationError
 from kstep.integrators.reference.variants import variant
 from kstep.system.mechanics import kinetic_energy
-from kstep.system.molecule import load_molecule
+from kstep.system.prepared import load_molecule
 from kstep.system.trajectory import NVE, NVT, load_trajectory
 from kstep.workflow.controls.plan import plan_of
 from kstep.workflow.controls.sampling import Runner

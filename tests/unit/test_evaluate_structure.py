@@ -42,7 +42,9 @@ def molecule_of(numbers: list[int], bonds: list[list[int]], positions: np.ndarra
     number, bond = np.array(numbers), np.array(bonds).reshape(-1, 2)
     fixed = bond[(number[bond] == 1).any(axis=1)].reshape(-1, 2)
     masses = np.where(number == 1, 1.008, 12.011)
-    return Molecule("m", "", Path(), number, masses, positions, bond, fixed, {})
+    return Molecule(
+        numbers=number, masses=masses, positions=positions, bonds=bond, constraints=fixed, name="m"
+    )
 
 
 @pytest.fixture

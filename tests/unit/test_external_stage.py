@@ -18,7 +18,7 @@ from kstep.errors import ArtifactError, ConfigError
 from kstep.interop.parts import read_parts
 from kstep.potentials.systems import load_system
 from kstep.system.mechanics import kinetic_energy
-from kstep.system.molecule import load_molecules
+from kstep.system.prepared import load_molecules
 from kstep.system.trajectory import NVE, NVT, Trajectory, load_trajectory, trajectory_record
 from kstep.workflow.external.stage import Request, run
 from regressed import PROPAGATOR

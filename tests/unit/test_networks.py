@@ -12,7 +12,7 @@ from kstep.errors import ArtifactError
 from kstep.regressed.learned import load_learned_jump
 from kstep.regressed.networks.checkpoint import load_jump
 from kstep.surrogates.shipped import WEIGHTS, shipped_checkpoint
-from kstep.system.molecule import load_molecule
+from kstep.system.prepared import load_molecule
 from kstep.workflow.networks import adaptation_folder, check_potential, networks_for
 from kstep.workflow.shipped import remarks
 from regressed import PROPAGATOR

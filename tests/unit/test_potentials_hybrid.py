@@ -6,7 +6,7 @@ from kstep.artifacts import hash_file
 from kstep.config import load_config
 from kstep.errors import ArtifactError
 from kstep.regressed.networks.checkpoint import load_jump
-from kstep.system.molecule import prepared_molecules
+from kstep.system.prepared import prepared_molecules
 from kstep.system.trajectory import load_trajectory
 from kstep.workflow import adapt, hybrid, prep
 from kstep.workflow.networks import networks_for

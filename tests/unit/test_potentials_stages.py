@@ -14,8 +14,8 @@ from kstep.config import load_config
 from kstep.errors import ConfigError, MoleculeError
 from kstep.potentials import Potential
 from kstep.potentials.systems import load_system
-from kstep.system.molecule import load_molecule, prepared_molecules
 from kstep.system.motion import motion_of
+from kstep.system.prepared import load_molecule, prepared_molecules
 from kstep.system.trajectory import load_trajectory
 from kstep.workflow import controls, md
 from kstep.workflow.controls import stage as controls_stage

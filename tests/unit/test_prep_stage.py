@@ -10,9 +10,9 @@ from rdkit import Chem
 from kstep.artifacts import hash_bytes, hash_file
 from kstep.config import Config, load_config
 from kstep.errors import ArtifactError, ConfigError, MoleculeError
-from kstep.system.molecule import load_molecule
 from kstep.system.preparation.chemistry import parse
 from kstep.system.preparation.smiles_list import SAFE_NAME, read_smiles_list
+from kstep.system.prepared import load_molecule
 from kstep.workflow import prep
 from kstep.workflow.prep import folder
 

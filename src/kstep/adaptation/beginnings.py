@@ -18,7 +18,7 @@ from kstep.surrogates.force_field_like.layers import silence
 from kstep.surrogates.force_field_like.potential import LearnedPotential
 from kstep.surrogates.shipped import shipped_checkpoint
 from kstep.system.environments import environments
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 
 
 def start_checkpoint(config: Config) -> Path | None:
@@ -43,7 +43,7 @@ def learns_forces(model: JumpModel) -> bool:
     return isinstance(model, SplittingJump) and isinstance(model.learned, LearnedPotential)
 
 
-def start_model(config: Config, molecule: Molecule) -> JumpModel:
+def start_model(config: Config, molecule: PreparedMolecule) -> JumpModel:
     """The network to start from, as one for this molecule and its potential.
 
     Raises ArtifactError when it has not seen an element or was trained for another base step,
@@ -82,7 +82,7 @@ def _grown(model: JumpModel, config: Config) -> JumpModel:
     return grown.eval()
 
 
-def _fresh(config: Config, molecule: Molecule) -> JumpModel:
+def _fresh(config: Config, molecule: PreparedMolecule) -> JumpModel:
     """Untrained weights: of forces it knows what the molecule's force field says of bonds."""
     numbers, k_steps, dt_ps = molecule.numbers, config.train.k_steps, config.md.dt_ps
     physics = JumpPhysics(
@@ -109,7 +109,7 @@ def _fresh(config: Config, molecule: Molecule) -> JumpModel:
     return model.eval()
 
 
-def _own_physics(start: JumpPhysics, config: Config, molecule: Molecule) -> JumpPhysics:
+def _own_physics(start: JumpPhysics, config: Config, molecule: PreparedMolecule) -> JumpPhysics:
     """The start's physics, made for one molecule: what it knew of chemistry it goes on knowing."""
     known = {*start.environments, *environments(molecule.numbers, molecule.bonds)}
     return start.model_copy(

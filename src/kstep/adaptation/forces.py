@@ -40,7 +40,7 @@ from kstep.regressed.training.specialist import (
     learn_forces,
 )
 from kstep.system.mechanics import remove_centre_of_mass
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 
 SCHEMA, SCHEMA_VERSION = "kstep.labels", 1
 ARRAYS = ("x", "forces")
@@ -50,7 +50,7 @@ TRIED = 50
 """Geometries from which the finished network's jumps are tried."""
 
 
-def adapt(config: Config, molecule: Molecule, folder: Path) -> Path:
+def adapt(config: Config, molecule: PreparedMolecule, folder: Path) -> Path:
     """Rounds of `adapt.labels` true calls, with training after each; returns the checkpoint.
 
     Below `folder` every round leaves its labels and its network; a run that was cut short goes on
@@ -107,7 +107,9 @@ def _judgement(
 class Adaptation:
     """One molecule's labels and networks, round by round."""
 
-    def __init__(self, config: Config, molecule: Molecule, identity: Record, folder: Path) -> None:
+    def __init__(
+        self, config: Config, molecule: PreparedMolecule, identity: Record, folder: Path
+    ) -> None:
         md = config.md
         system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
         self.system = system

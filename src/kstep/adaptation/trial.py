@@ -15,7 +15,7 @@ from kstep.regressed.networks.predictor import make_predictor
 from kstep.regressed.networks.splitting import SplittingJump
 from kstep.regressed.training.specialist import LabelledStates
 from kstep.system.mechanics import remove_centre_of_mass
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.units import BOLTZMANN
 
 
@@ -37,7 +37,7 @@ class Trial:
 
 def try_jumps(
     config: Config,
-    molecule: Molecule,
+    molecule: PreparedMolecule,
     network: SplittingJump,
     dynamics: TrueDynamics,
     geometries: Replicas,

@@ -7,13 +7,13 @@ import numpy as np
 from openmm import app, unit
 
 from kstep.artifacts import write_bytes, write_text
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import NVT, Trajectory
 
 _DCD_STAMP = slice(180, 260)
 
 
-def write_dcd(path: Path, molecule: Molecule, trajectory: Trajectory) -> None:
+def write_dcd(path: Path, molecule: PreparedMolecule, trajectory: Trajectory) -> None:
     """The first NVT segment (or the first there is) as DCD, with the right times in it."""
     frames = _first_segment(trajectory)
     interval = float(trajectory.times[frames[0]])
@@ -29,7 +29,7 @@ def write_dcd(path: Path, molecule: Molecule, trajectory: Trajectory) -> None:
     write_bytes(path, bytes(content))
 
 
-def write_pdb(path: Path, molecule: Molecule, trajectory: Trajectory) -> None:
+def write_pdb(path: Path, molecule: PreparedMolecule, trajectory: Trajectory) -> None:
     """The first frame as PDB: the topology that goes with the DCD."""
     pdb = app.PDBFile(str(molecule.pdb))
     positions = trajectory.pos[_first_segment(trajectory)[0]] * unit.nanometer

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from kstep.errors import ArtifactError
 from kstep.potentials import PythonSystem, make_potential
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 
 EXTENT_MARGIN = 0.1
 """nm added to the largest distance in the conformer before it is compared with the cutoff."""
@@ -18,7 +18,7 @@ SWITCH_FRACTION = 0.9
 
 
 def load_system(
-    molecule: Molecule,
+    molecule: PreparedMolecule,
     cutoff: float | None,
     constraints: Literal["HBonds", "None"],
     implicit_solvent: Literal["OBC2", "None"],
@@ -73,11 +73,11 @@ def _remove_motion_removers(system: openmm.System) -> None:
             system.removeForce(index)
 
 
-def _has_h_bonds(molecule: Molecule) -> bool:
+def _has_h_bonds(molecule: PreparedMolecule) -> bool:
     return bool((molecule.numbers[molecule.bonds] == 1).any())
 
 
-def _extent(molecule: Molecule) -> float:
+def _extent(molecule: PreparedMolecule) -> float:
     separation = molecule.positions[:, None] - molecule.positions[None]
     return float(np.linalg.norm(separation, axis=-1).max())
 

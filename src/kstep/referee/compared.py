@@ -13,8 +13,8 @@ from kstep.config import Config
 from kstep.errors import ArtifactError
 from kstep.referee.metrics import Sampling
 from kstep.referee.statistics.estimates import MIN_BLOCKS, equilibration
-from kstep.system.molecule import Molecule
 from kstep.system.motion import Motion, load_motion, motion_of
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import NVE, NVE_RESCALED, NVT, Trajectory, load_trajectory
 
 MIN_NVT_FRAMES = 2 * MIN_BLOCKS
@@ -143,7 +143,7 @@ class Side:
         )
 
 
-def load_sides(files: Files, molecule: Molecule) -> tuple[Side, Side]:
+def load_sides(files: Files, molecule: PreparedMolecule) -> tuple[Side, Side]:
     """Both sides of a molecule.
 
     Raises ArtifactError when a file is broken, belongs to another molecule or preparation, the
@@ -232,7 +232,7 @@ def at_temperature(side: Side, temperature: float) -> list[np.ndarray]:
     return result
 
 
-def check_belongs(path: Path, trajectory: Trajectory, molecule: Molecule) -> None:
+def check_belongs(path: Path, trajectory: Trajectory, molecule: PreparedMolecule) -> None:
     """Raise ArtifactError unless a trajectory is of this molecule, as it was prepared."""
     if not np.array_equal(trajectory.numbers, molecule.numbers):
         raise ArtifactError(

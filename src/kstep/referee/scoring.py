@@ -32,7 +32,7 @@ from kstep.referee.structure.basin import time_to_basin
 from kstep.referee.structure.distributions import compare_structures
 from kstep.referee.structure.surfaces import free_energy_surface
 from kstep.referee.view import aligned_views
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 
 Curves = dict[str, np.ndarray]
 
@@ -58,7 +58,9 @@ class Comparison:
     measured: list[Measured]
 
 
-def compare(config: EvalConfig, molecule: Molecule, baseline: Side, candidate: Side) -> Comparison:
+def compare(
+    config: EvalConfig, molecule: PreparedMolecule, baseline: Side, candidate: Side
+) -> Comparison:
     """Measure a candidate against a baseline."""
     sides = (baseline, candidate)
     energy, curves, measured = compare_energies(config, molecule, *sides)
@@ -80,7 +82,7 @@ def compare(config: EvalConfig, molecule: Molecule, baseline: Side, candidate: S
 
 
 def score(
-    config: EvalConfig, molecule: Molecule, files: Files
+    config: EvalConfig, molecule: PreparedMolecule, files: Files
 ) -> tuple[MoleculeMetrics, Pair[dict[str, object]], Curves]:
     """Everything measured on one molecule, the records of its trajectories, and its curves.
 
@@ -125,7 +127,7 @@ def score(
 
 def _of_averages(
     config: EvalConfig,
-    molecule: Molecule,
+    molecule: PreparedMolecule,
     limit: Side | None,
     candidate: Side,
     measured: Sequence[Measured],
@@ -145,7 +147,7 @@ def _of_averages(
 
 
 def _compare_dynamics(
-    config: EvalConfig, molecule: Molecule, baseline: Side, candidate: Side
+    config: EvalConfig, molecule: PreparedMolecule, baseline: Side, candidate: Side
 ) -> tuple[DynamicsMetrics, Curves, list[Measured]]:
     torsions, curves = compare_memories(molecule, baseline, candidate)
     nyquist = resolution = None

@@ -12,7 +12,7 @@ from kstep.regressed.networks.checkpoint import load_jump
 from kstep.regressed.networks.jump import JumpModel
 from kstep.regressed.networks.physics import require_match
 from kstep.regressed.networks.predictor import JumpPredictor, make_predictor
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def as_configured(model: JumpModel, config: Config) -> JumpModel:
 
 def load_learned_jump(
     checkpoint: Path,
-    molecule: Molecule,
+    molecule: PreparedMolecule,
     k_steps: int,
     dt_ps: float,
     landing: Landing,

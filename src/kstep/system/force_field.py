@@ -83,6 +83,11 @@ def read_terms(system_xml: Path) -> Terms:
         ) from None
 
 
+def terms_of(system: str) -> Terms:
+    """The terms of a serialised OpenMM System; ValueError or KeyError when it is not one."""
+    return _terms(ElementTree.fromstring(system))
+
+
 def _terms(root: ElementTree.Element) -> Terms:
     if root.tag != "System":
         raise ValueError(root.tag)

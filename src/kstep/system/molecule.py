@@ -1,23 +1,13 @@
-"""A prepared molecule: what every stage after `prep` knows about it, without OpenFF or RDKit."""
+"""A molecule in memory: what every potential, surrogate and integrator knows about it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from pydantic import ValidationError
 
-from kstep.artifacts import hash_bytes, hash_file, read_json, write_json
-from kstep.config import Config, PotentialConfig
-from kstep.errors import ArtifactError, ConfigError
-from kstep.system.force_field import Terms, read_terms
-
-SCHEMA = "kstep.molecule"
-SCHEMA_VERSION = 1
-INDEX_SCHEMA = "kstep.molecules"
+from kstep.errors import MoleculeError
+from kstep.system.force_field import Terms, terms_of
 
 SYMBOLS = {1: "H", 5: "B", 6: "C", 7: "N", 8: "O", 9: "F", 14: "Si", 15: "P", 16: "S",
            17: "Cl", 35: "Br", 53: "I"}  # fmt: skip
@@ -28,146 +18,49 @@ def symbol(number: int) -> str:
     return SYMBOLS.get(number, str(number))
 
 
-@dataclass(frozen=True, eq=False)
+def _no_pairs() -> Int[np.ndarray, "B 2"]:
+    return np.empty((0, 2), dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Molecule:
-    """One prepared molecule, as `prep` left it in `data/raw/<name>/`.
+    """Atoms, how they are bonded, and which distances are kept.
 
     Attributes:
-        name: identifier, also the name of its files in every stage.
-        smiles: canonical isomeric SMILES.
-        directory: the folder with `molecule.pdb`, `molecule.sdf`, `system.xml`, `manifest.json`.
         numbers: atomic numbers [N].
         masses: Da [N].
-        positions: minimised conformer, nm [N, 3].
-        bonds: pairs of atom indices [n_bonds, 2].
-        constraints: constrained pairs (bonds to hydrogen) [n_constraints, 2].
-        manifest: the whole of `manifest.json` (versions, hashes, charges, remarks).
+        positions: a conformer, nm [N, 3].
+        bonds: pairs of atom indices [B, 2].
+        constraints: pairs whose distance is fixed (bonds to hydrogen) [C, 2].
+        name: identifier, for sentences and files.
+        smiles: canonical isomeric SMILES; empty where it is not known.
+        charge: net charge, e.
+        system: serialised OpenMM System with the force field's terms; None without one.
     """
 
-    name: str
-    smiles: str
-    directory: Path
     numbers: Int[np.ndarray, " N"]
     masses: Float[np.ndarray, " N"]
     positions: Float[np.ndarray, "N 3"]
-    bonds: Int[np.ndarray, "B 2"]
-    constraints: Int[np.ndarray, "C 2"]
-    manifest: dict[str, Any]
+    bonds: Int[np.ndarray, "B 2"] = field(default_factory=_no_pairs)
+    constraints: Int[np.ndarray, "C 2"] = field(default_factory=_no_pairs)
+    name: str = "molecule"
+    smiles: str = ""
+    charge: int = 0
+    system: str | None = None
 
     @property
     def n_atoms(self) -> int:
         """Number of atoms, hydrogens included."""
         return len(self.numbers)
 
-    @property
-    def system_xml(self) -> Path:
-        """The serialised OpenMM System."""
-        return self.directory / "system.xml"
-
-    @cached_property
-    def potential(self) -> PotentialConfig:
-        """The potential it was prepared for; a folder that says nothing is openff's.
-
-        Raises ArtifactError when this kstep does not know it.
-        """
-        try:
-            return PotentialConfig.model_validate(self.manifest.get("potential", {}))
-        except ValidationError:
-            raise ArtifactError(
-                f"{self.directory / 'manifest.json'} names a potential that this kstep does not "
-                "know: run `kstep prep` again."
-            ) from None
-
     @cached_property
     def terms(self) -> Terms:
-        """The terms of its force field."""
-        return read_terms(self.system_xml)
-
-    @property
-    def pdb(self) -> Path:
-        """The minimised conformer as PDB: the topology of every trajectory."""
-        return self.directory / "molecule.pdb"
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of everything later stages read: the manifest and the System.
-
-        The manifest records the hashes of the other files.
-        """
-        own = hash_file(self.directory / "manifest.json") + hash_file(self.system_xml)
-        return hash_bytes(own.encode())
-
-
-def load_molecule(directory: Path) -> Molecule:
-    """Read one prepared molecule.
-
-    Raises ArtifactError when the folder is incomplete or its System is not the one that the
-    manifest describes.
-    """
-    path = directory / "manifest.json"
-    manifest = read_json(path)
-    if (manifest.get("schema"), manifest.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
-        raise ArtifactError(f"{path} is not a manifest of this kstep: run `kstep prep` again.")
-    molecule = Molecule(
-        name=manifest["name"],
-        smiles=manifest["smiles"],
-        directory=directory,
-        numbers=np.array(manifest["numbers"], dtype=np.int64),
-        masses=np.array(manifest["masses_Da"], dtype=np.float64),
-        positions=np.array(manifest["positions_nm"], dtype=np.float64).reshape(-1, 3),
-        bonds=np.array(manifest["bonds"], dtype=np.int64).reshape(-1, 2),
-        constraints=np.array(manifest["constraints"], dtype=np.int64).reshape(-1, 2),
-        manifest=manifest,
-    )
-    for filename, expected in manifest["hashes"].items():
-        if hash_file(directory / filename) != expected:
-            raise ArtifactError(
-                f"{directory / filename} was changed after `kstep prep` wrote it: "
-                "delete the folder and run `kstep prep` again."
+        """The terms of its force field; MoleculeError where it has none."""
+        if self.system is None:
+            raise MoleculeError(
+                f"{self.name} has no force field: make it with Molecule.from_smiles or from_openmm."
             )
-    return molecule
-
-
-def write_index(raw: Path, names: list[str], failures: list[dict[str, Any]]) -> None:
-    """Write `index.json`: the molecules of the list last prepared, and its lines that failed."""
-    content = {"schema": INDEX_SCHEMA, "schema_version": 1}
-    write_json(raw / "index.json", {**content, "molecules": names, "failures": failures})
-
-
-def load_molecules(raw: Path) -> list[Molecule]:
-    """The molecules of the list last prepared in `data/raw`, in its order.
-
-    Raises ArtifactError when nothing was prepared there or a folder is not as it was made.
-    """
-    index = raw / "index.json"
-    if not index.exists():
-        raise ArtifactError(f"{raw} holds no prepared molecule: run `kstep prep` first.")
-    content = read_json(index)
-    if content.get("schema") != INDEX_SCHEMA:
-        raise ArtifactError(f"{index} is not an index of kstep: run `kstep prep` again.")
-    return [load_molecule(raw / name) for name in content["molecules"]]
-
-
-def prepared_molecules(config: Config) -> list[Molecule]:
-    """The molecules of `<paths.data>/raw`, prepared for the configured potential.
-
-    Raises ArtifactError as `load_molecules`, ConfigError for those of another potential.
-    """
-    raw, wanted = config.paths.data / "raw", config.potential.identity
-    molecules = load_molecules(raw)
-    for molecule in molecules:
-        found = molecule.potential.identity
-        if found != wanted:
-            raise ConfigError(
-                f"{molecule.directory} was prepared with {_settings(found)} but the configuration "
-                f"says {_settings(wanted)}: give the former to this command too, or run "
-                "`kstep prep` with the latter and another paths.data."
-            )
-    return molecules
-
-
-def _settings(identity: Mapping[str, object]) -> str:
-    return " ".join(f"potential.{key}={value}" for key, value in identity.items())
+        return terms_of(self.system)
 
 
 def neighbours(n_atoms: int, bonds: Int[np.ndarray, "B 2"]) -> list[list[int]]:

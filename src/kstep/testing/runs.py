@@ -19,8 +19,8 @@ from kstep.integrators.thermostat import OrnsteinUhlenbeck
 from kstep.integrators.true_dynamics import TrueDynamics
 from kstep.potentials.systems import load_system
 from kstep.system.mechanics import kinetic_energy
-from kstep.system.molecule import Molecule
 from kstep.system.motion import Motion, motion_record
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import NVE, NVT, Trajectory, trajectory_record
 from kstep.testing.oracles import ExactJump
 from kstep.workflow.hybrid.blocks import propagate, segments
@@ -52,7 +52,7 @@ class Setup:
         base_steps: of one macro-step; frames are whole macro-steps apart.
     """
 
-    molecule: Molecule
+    molecule: PreparedMolecule
     config: MdConfig
     seed: int
     temperature: float = 300.0

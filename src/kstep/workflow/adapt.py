@@ -8,12 +8,12 @@ from kstep.adaptation.beginnings import learns_forces, start_checkpoint
 from kstep.artifacts import exclusive
 from kstep.config import Config
 from kstep.regressed.networks.checkpoint import load_jump
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.workflow import adapt_by_bursts as bursts
 from kstep.workflow.networks import adaptation_folder
 
 
-def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
+def run(config: Config, molecules: Sequence[PreparedMolecule]) -> list[Path]:
     """Adapt the start network to every molecule; returns the checkpoints.
 
     A splitting with a learned potential learns from labelled states (`adapt.forces`), other
@@ -27,7 +27,7 @@ def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
     return [_adapt(config, molecule) for molecule in molecules]
 
 
-def _adapt(config: Config, molecule: Molecule) -> Path:
+def _adapt(config: Config, molecule: PreparedMolecule) -> Path:
     folder, start = adaptation_folder(config, molecule), start_checkpoint(config)
     with exclusive(folder):
         if start is None or learns_forces(load_jump(start).model):

@@ -10,13 +10,13 @@ from kstep.regressed import training as train
 from kstep.regressed import windows as dataset
 from kstep.regressed.learned import Network
 from kstep.regressed.networks.checkpoint import load_jump
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import load_trajectory
 from kstep.workflow import hybrid
 from kstep.workflow.md.labelling import label
 
 
-def adapt(config: Config, molecule: Molecule, start: Path, folder: Path) -> Path:
+def adapt(config: Config, molecule: PreparedMolecule, start: Path, folder: Path) -> Path:
     """Hybrid run of the start network → bursts from its states → further training.
 
     Below `folder` lie the start network's run (`hybrid`), the bursts (`data`), the training
@@ -30,7 +30,7 @@ def adapt(config: Config, molecule: Molecule, start: Path, folder: Path) -> Path
         return _adapt(_own_settings(config, start, folder), molecule, start, folder)
 
 
-def _adapt(own: Config, molecule: Molecule, start: Path, folder: Path) -> Path:
+def _adapt(own: Config, molecule: PreparedMolecule, start: Path, folder: Path) -> Path:
     """All stages; what is finished each of them finds out."""
     visited = hybrid.run(own, [molecule], {molecule.name: Network(start)})[0]
     bursts = label(own.md, molecule, visited, own.paths.data / "md" / f"{molecule.name}.npz")

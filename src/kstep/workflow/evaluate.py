@@ -14,7 +14,7 @@ from kstep.referee.claims.acceptance import ACCEPTANCE_VERSION, overall
 from kstep.referee.compared import files_of
 from kstep.referee.metrics import Metrics, MoleculeMetrics, Pair, load_metrics
 from kstep.referee.scoring import Curves, score
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 
 CURVES_SCHEMA = "kstep.curves"
 CURVES_VERSION = 2
@@ -35,7 +35,7 @@ class Scored:
     curves: Curves
 
 
-def run(config: Config, molecules: Sequence[Molecule]) -> Path:
+def run(config: Config, molecules: Sequence[PreparedMolecule]) -> Path:
     """Score all molecules that have a baseline and a hybrid trajectory.
 
     Writes `<paths.run>/eval/metrics.json`, with `metrics.schema.json` that describes it and
@@ -65,7 +65,7 @@ def run(config: Config, molecules: Sequence[Molecule]) -> Path:
 
 
 def _score_all(
-    config: Config, molecules: Sequence[Molecule], missing: list[str]
+    config: Config, molecules: Sequence[PreparedMolecule], missing: list[str]
 ) -> dict[str, Scored]:
     """Every molecule that can be scored; the names of the others are added to `missing`."""
     outcomes = run_parallel(
@@ -127,7 +127,7 @@ def curves_of(metrics: Path) -> Path:
     return metrics.with_name("curves.npz")
 
 
-def _score(config: Config, molecule: Molecule, report: Report) -> Scored | ArtifactError:
+def _score(config: Config, molecule: PreparedMolecule, report: Report) -> Scored | ArtifactError:
     """One molecule; an error is returned, so that it does not stop the others."""
     try:
         metrics, records, curves = score(config.eval, molecule, files_of(config, molecule.name))
@@ -143,9 +143,11 @@ def _judging(config: Config) -> EvalConfig:
     return config.eval.model_copy(update={"workers": 0})
 
 
-def _sort_out(config: Config, molecules: Sequence[Molecule]) -> tuple[list[Molecule], list[str]]:
+def _sort_out(
+    config: Config, molecules: Sequence[PreparedMolecule]
+) -> tuple[list[PreparedMolecule], list[str]]:
     """Molecules with both trajectories, and the names of the others (said on standard error)."""
-    complete: list[Molecule] = []
+    complete: list[PreparedMolecule] = []
     missing: list[str] = []
     for molecule in sorted(molecules, key=lambda one: one.name):
         files = files_of(config, molecule.name)

@@ -9,11 +9,11 @@ from kstep.errors import ArtifactError
 from kstep.regressed.learned import Network
 from kstep.regressed.networks.checkpoint import load_jump
 from kstep.surrogates.shipped import shipped_checkpoint
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.workflow.shipped import check_molecules
 
 
-def networks_for(config: Config, molecules: Sequence[Molecule]) -> dict[str, Network]:
+def networks_for(config: Config, molecules: Sequence[PreparedMolecule]) -> dict[str, Network]:
     """The network of every molecule, by its name.
 
     The file of an adaptation brings its bill along, whichever molecule it was made for.
@@ -53,12 +53,12 @@ def check_potential(config: Config) -> None:
         )
 
 
-def adaptation_folder(config: Config, molecule: Molecule) -> Path:
+def adaptation_folder(config: Config, molecule: PreparedMolecule) -> Path:
     """Where `kstep adapt` keeps what it makes of one molecule."""
     return config.paths.run / "adapt" / molecule.name
 
 
-def _adapted(config: Config, molecule: Molecule) -> Network:
+def _adapted(config: Config, molecule: PreparedMolecule) -> Network:
     folder = adaptation_folder(config, molecule)
     network = _adaptation_in(folder)
     if network is None:

@@ -12,13 +12,15 @@ from kstep.regressed.learned import as_configured
 from kstep.regressed.networks.checkpoint import load_jump
 from kstep.regressed.networks.physics import JumpPhysics, require_match
 from kstep.system.environments import environments, familiar_share, strange_shells
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 
 FAMILIAR = 0.5
 """Below this share of known environments a molecule is called far from the training set."""
 
 
-def check_molecules(config: Config, molecules: Sequence[Molecule], checkpoint: Path) -> None:
+def check_molecules(
+    config: Config, molecules: Sequence[PreparedMolecule], checkpoint: Path
+) -> None:
     """Warn on standard error of molecules that are unlike those of the training.
 
     Raises ArtifactError when one has elements or masses the network has not seen, or when the
@@ -29,7 +31,9 @@ def check_molecules(config: Config, molecules: Sequence[Molecule], checkpoint: P
         _check_molecule(config, molecule, physics, checkpoint.stem)
 
 
-def _check_molecule(config: Config, molecule: Molecule, physics: JumpPhysics, name: str) -> None:
+def _check_molecule(
+    config: Config, molecule: PreparedMolecule, physics: JumpPhysics, name: str
+) -> None:
     require_match(
         physics,
         f"the shipped network {name}",
@@ -45,7 +49,7 @@ def _check_molecule(config: Config, molecule: Molecule, physics: JumpPhysics, na
         tqdm.write(f"warning: {molecule.name}: {sentence}", file=sys.stderr)
 
 
-def remarks(physics: JumpPhysics, molecule: Molecule) -> list[str]:
+def remarks(physics: JumpPhysics, molecule: PreparedMolecule) -> list[str]:
     """What is unusual about a molecule for a network, in sentences; none where nothing is."""
     own = environments(molecule.numbers, molecule.bonds)
     strange = strange_shells(own, physics.environments)

@@ -18,7 +18,7 @@ from kstep.integrators.reference.respa import (
 )
 from kstep.potentials.systems import load_system
 from kstep.system.hydrogens import repartition
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.units import PS_PER_FS
 
 Langevin = Callable[[float, float, float, int], openmm.Integrator]
@@ -53,7 +53,7 @@ class Variant:
     velocities: str
     inner_calls: int = 0
 
-    def system(self, molecule: Molecule, md: MdConfig) -> openmm.System:
+    def system(self, molecule: PreparedMolecule, md: MdConfig) -> openmm.System:
         """The molecule's System with this variant's masses and force groups."""
         system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
         if self.hydrogen_mass is not None:

@@ -26,7 +26,7 @@ from kstep.referee.physics.temperature import compare_temperatures
 from kstep.referee.structure.autocorrelation import independent_samples, slowest_observable
 from kstep.referee.structure.coordinates import CoordinateClass
 from kstep.referee.structure.distributions import compare_structures
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import load_trajectory
 from kstep.units import PS_PER_FS, PS_PER_NS
 
@@ -55,7 +55,7 @@ class Method:
 
 def score_methods(
     config: EvalConfig,
-    molecule: Molecule,
+    molecule: PreparedMolecule,
     files: Files,
     baseline: Side,
     candidate: Side,
@@ -82,7 +82,9 @@ def score_methods(
     ]
 
 
-def limit_of_small_steps(files: Files, molecule: Molecule, temperature: float) -> Side | None:
+def limit_of_small_steps(
+    files: Files, molecule: PreparedMolecule, temperature: float
+) -> Side | None:
     """The control that stands for the limit of small steps at a temperature (K), if there is one.
 
     Raises ArtifactError when a control's file is broken or of another preparation.
@@ -93,7 +95,7 @@ def limit_of_small_steps(files: Files, molecule: Molecule, temperature: float) -
 
 def _score(
     config: EvalConfig,
-    molecule: Molecule,
+    molecule: PreparedMolecule,
     method: Method,
     reference: Method,
     slowest: CoordinateClass | None,
@@ -128,7 +130,7 @@ def _score(
 
 
 def _errors(
-    config: EvalConfig, molecule: Molecule, reference: Side, side: Side
+    config: EvalConfig, molecule: PreparedMolecule, reference: Side, side: Side
 ) -> tuple[MethodErrors, Outcome]:
     """Deviations from the reference, and what the acceptance rule makes of them."""
     temperature, _, warm = compare_temperatures(config, molecule, reference, side)
@@ -158,7 +160,7 @@ class _Timing(BaseModel):
     s_per_ps: SecondsPerPs
 
 
-def _controls(folder: Path, molecule: Molecule, temperature: float) -> list[Method]:
+def _controls(folder: Path, molecule: PreparedMolecule, temperature: float) -> list[Method]:
     """All controls at a temperature, the reference first; empty without it."""
     found = {path.stem: path for path in sorted(folder.glob("*.npz")) if path.is_file()}
     reference = next((name for name in LIMITS if name in found), None)

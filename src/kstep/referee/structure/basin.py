@@ -21,7 +21,7 @@ from kstep.referee.compared import Files, check_belongs
 from kstep.referee.cost.savings import Timing
 from kstep.referee.metrics import BasinMetrics, BasinSide, Pair
 from kstep.referee.structure.symmetry import heavy_automorphisms
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import NVT, SCHEMA, SCHEMA_VERSION, Trajectory, load_trajectory
 from kstep.units import KJ_PER_KCAL
 
@@ -107,7 +107,7 @@ def _median(values: Sequence[int | float | None]) -> float | None:
 
 
 def time_to_basin(
-    config: EvalConfig, molecule: Molecule, files: Files, timing: Timing
+    config: EvalConfig, molecule: PreparedMolecule, files: Files, timing: Timing
 ) -> BasinMetrics | None:
     """Compare both sides' searches; null where the hybrid stage made no basin files."""
     paths = (files.basin_baseline, files.basin_candidate)
@@ -142,7 +142,7 @@ class _Search:
     positions: Float[np.ndarray, "T N 3"]
 
 
-def _load(path: Path, molecule: Molecule) -> _Search:
+def _load(path: Path, molecule: PreparedMolecule) -> _Search:
     trajectory = load_trajectory(path)
     check_belongs(path, trajectory, molecule)
     keys = ("quenched_epot", "quenched_pos")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kstep.config import Config
 from kstep.errors import ConfigError
-from kstep.system.molecule import prepared_molecules
+from kstep.system.prepared import prepared_molecules
 from kstep.workflow.cli.one_molecule import of_smiles, of_system
 from kstep.workflow.cli.options import add_external_options, add_smiles_options, add_system_options
 

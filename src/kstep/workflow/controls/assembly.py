@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from kstep.artifacts import Record, read_finished, read_npz, write_npz
 from kstep.system.mechanics import kinetic_energy
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import NVE, NVT, Trajectory, trajectory_record
 from kstep.workflow.controls.plan import Plan
 from kstep.workflow.controls.sampling import Stretch
@@ -44,7 +44,7 @@ def block_is_finished(path: Path, record: Record) -> bool:
 
 
 def assemble(
-    molecule: Molecule,
+    molecule: PreparedMolecule,
     plan: Plan,
     masses: Float[np.ndarray, " N"],
     replicas: Sequence[Stretch],

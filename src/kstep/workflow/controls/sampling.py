@@ -12,7 +12,7 @@ from kstep.parallel import Report
 from kstep.potentials import forget, minimise, stopped
 from kstep.potentials.systems import particle_masses
 from kstep.system.mechanics import maxwell_boltzmann
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.units import PS_PER_FS
 from kstep.workflow.controls.plan import Plan
 
@@ -30,7 +30,12 @@ class Runner:
     """
 
     def __init__(
-        self, molecule: Molecule, variant: Variant, plan: Plan, system: openmm.System, platform: str
+        self,
+        molecule: PreparedMolecule,
+        variant: Variant,
+        plan: Plan,
+        system: openmm.System,
+        platform: str,
     ) -> None:
         """`platform` is an OpenMM platform's name."""
         self._molecule = molecule

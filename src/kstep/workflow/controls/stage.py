@@ -19,7 +19,7 @@ from kstep.integrators.platforms import settled, time_integrator
 from kstep.integrators.reference.variants import Variant, variant
 from kstep.parallel import Report, ns_per_day, processes, run_parallel
 from kstep.potentials import programs
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import Trajectory, load_trajectory
 from kstep.workflow.controls.assembly import (
     BLOCK_SCHEMA,
@@ -45,7 +45,7 @@ class Task:
         target: the file to write.
     """
 
-    molecule: Molecule
+    molecule: PreparedMolecule
     name: str
     plan: Plan
     target: Path
@@ -61,7 +61,7 @@ class Task:
         return self.target.parent.parent / ".partial" / self.molecule.name / self.name
 
 
-def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
+def run(config: Config, molecules: Sequence[PreparedMolecule]) -> list[Path]:
     """Run every control of every molecule; returns `<paths.data>/controls/<molecule>/<name>.npz`.
 
     Each is a trajectory, with a `<name>.timing.json` beside it. What is finished is not
@@ -99,7 +99,7 @@ def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
         return [task.target for task in tasks]
 
 
-def _possible(config: Config, molecule: Molecule) -> list[str]:
+def _possible(config: Config, molecule: PreparedMolecule) -> list[str]:
     """The controls that a molecule's potential allows."""
     if not molecule.potential.is_python or "respa" not in config.controls.integrators:
         return list(config.controls.integrators)

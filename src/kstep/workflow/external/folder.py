@@ -12,7 +12,13 @@ from kstep import __version__
 from kstep.artifacts import hash_bytes, hash_file, write_bytes, write_json, write_text
 from kstep.config import PotentialConfig
 from kstep.interop.parts import Parts
-from kstep.system.molecule import SCHEMA, SCHEMA_VERSION, Molecule, load_molecule, write_index
+from kstep.system.prepared import (
+    SCHEMA,
+    SCHEMA_VERSION,
+    PreparedMolecule,
+    load_molecule,
+    write_index,
+)
 
 FILES = ("molecule.pdb", "system.xml")
 
@@ -34,7 +40,7 @@ def molecule_name(topology: Path, system_xml: Path) -> str:
 
 def write_molecule(
     raw: Path, name: str, parts: Parts, positions: np.ndarray, system_xml: Path
-) -> Molecule:
+) -> PreparedMolecule:
     """Write `raw/<name>` with the only index entry of `raw`, and read it back.
 
     Args:
@@ -69,7 +75,7 @@ def write_molecule(
     return load_molecule(directory)
 
 
-def find_molecule(raw: Path, name: str) -> Molecule | None:
+def find_molecule(raw: Path, name: str) -> PreparedMolecule | None:
     """`raw/<name>` where an earlier call wrote it, made the only index entry of `raw`."""
     if not (raw / name / "manifest.json").is_file():  # written last
         return None

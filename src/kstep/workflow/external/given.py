@@ -14,7 +14,7 @@ from kstep.integrators.openmm_steps import CONSTRAINT_TOLERANCE, velocity_verlet
 from kstep.integrators.platforms import make_context
 from kstep.interop.parts import Parts, read_parts, read_positions
 from kstep.potentials import minimise
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.workflow.external.folder import find_molecule, molecule_name, write_molecule
 from kstep.workflow.external.scoring import ANY_DT_PS, no_energy
 
@@ -51,7 +51,9 @@ def prepare(config: Config, topology: Path, system: Path) -> Config:
     return used_as_it_is(config, parts).model_copy(update={"paths": paths})
 
 
-def molecule_of(raw: Path, name: str, parts: Parts, system_xml: Path, start: Start) -> Molecule:
+def molecule_of(
+    raw: Path, name: str, parts: Parts, system_xml: Path, start: Start
+) -> PreparedMolecule:
     """`raw/<name>` as an earlier call left it, or made at the minimum under a start."""
     known = find_molecule(raw, name)
     if known is not None:

@@ -18,7 +18,7 @@ from kstep.interop.formats import Stretch
 from kstep.potentials.systems import load_system
 from kstep.progress import progress
 from kstep.system.mechanics import kinetic_energy
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import Trajectory, trajectory_record
 
 ANY_DT_PS = 0.001
@@ -45,7 +45,7 @@ class Source:
     stretch: Stretch
 
 
-def score(config: Config, molecule: Molecule, sources: Sequence[Source]) -> Trajectory:
+def score(config: Config, molecule: PreparedMolecule, sources: Sequence[Source]) -> Trajectory:
     """The frames of all sources as one trajectory, a segment each.
 
     Positions are kept as they are; the potential energy is that of the molecule's System. Its

@@ -12,7 +12,7 @@ from kstep.errors import ArtifactError, ConfigError
 from kstep.interop.checks import check_atoms, check_frames, check_velocities, spacing_ps
 from kstep.interop.formats import read
 from kstep.interop.parts import Parts, read_parts
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import NVE, NVT
 from kstep.workflow.external.folder import molecule_name, safe_name
 from kstep.workflow.external.given import Start, molecule_of, used_as_it_is
@@ -70,7 +70,7 @@ class Request:
     nve_frame_ps: float | None = None
 
 
-def run(config: Config, request: Request) -> tuple[Config, Molecule]:
+def run(config: Config, request: Request) -> tuple[Config, PreparedMolecule]:
     """Make somebody's trajectory ready to be judged.
 
     Below `<paths.run>/external` it writes the molecule as `data/raw/<name>`, named after topology

@@ -10,14 +10,14 @@ from kstep.errors import ConfigError
 from kstep.referee.metrics import Metrics, Outcome, load_metrics
 from kstep.regressed import training as train
 from kstep.regressed.learned import Network
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.workflow import evaluate, hybrid
 from kstep.workflow.grid.table import Result, save_table
 from kstep.workflow.grid.trials import Trial, folder, trials_of
 from kstep.workflow.networks import networks_for
 
 
-def run(config: Config, molecules: Sequence[Molecule]) -> Path:
+def run(config: Config, molecules: Sequence[PreparedMolecule]) -> Path:
     """Run the ablation; returns `<paths.run>/grid/table.md` (beside it `table.json`).
 
     Every k of `grid.k_steps` in this order, each with the caps of `grid.caps`; at k = 8 once more
@@ -55,7 +55,7 @@ def _trains_each(config: Config) -> bool:
 
 
 def _try(
-    trial: Trial, config: Config, molecules: Sequence[Molecule], results: list[Result]
+    trial: Trial, config: Config, molecules: Sequence[PreparedMolecule], results: list[Result]
 ) -> Outcome:
     print(f"grid: {trial.name}", flush=True)
     own = trial.configure(config)

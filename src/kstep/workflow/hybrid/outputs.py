@@ -7,8 +7,8 @@ from pathlib import Path
 from kstep.artifacts import Record
 from kstep.config import Config
 from kstep.errors import ArtifactError
-from kstep.system.molecule import Molecule
 from kstep.system.motion import load_motion, motion_of
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import load_trajectory
 from kstep.workflow.hybrid.map_file import load_map_record, map_of
 from kstep.workflow.hybrid.setup import run_hash
@@ -30,7 +30,7 @@ class Output:
     config_hash: str
     read: Callable[[Path], Record]
 
-    def is_finished(self, molecule: Molecule, checkpoint_hash: str) -> bool:
+    def is_finished(self, molecule: PreparedMolecule, checkpoint_hash: str) -> bool:
         """Whether nothing is left to do for it.
 
         Raises ArtifactError when it was made from another molecule, configuration or checkpoint.
@@ -60,7 +60,7 @@ class Outputs:
     motion: Output
     map: Output
 
-    def are_finished(self, molecule: Molecule, checkpoint_hash: str) -> bool:
+    def are_finished(self, molecule: PreparedMolecule, checkpoint_hash: str) -> bool:
         """Whether nothing is left to do; raises as `Output.is_finished`, whichever file it is."""
         finished = [
             file.is_finished(molecule, checkpoint_hash)

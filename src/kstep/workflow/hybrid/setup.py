@@ -22,7 +22,7 @@ from kstep.parallel import Report
 from kstep.potentials import programs
 from kstep.potentials.systems import load_system
 from kstep.regressed.learned import Network, load_learned_jump
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.workflow.hybrid.blocks import BLOCK_SCHEMA
 from kstep.workflow.md.baseline import sampling_hash
 
@@ -44,7 +44,7 @@ class HybridRun:
     """
 
     config: Config
-    molecule: Molecule
+    molecule: PreparedMolecule
     dynamics: TrueDynamics
     sampler: Sampler
     jump: Jump
@@ -73,7 +73,9 @@ _NOT_SAMPLING = frozenset({"workers", "molecules", "motion", "map_samples", "net
 """Settings that change nothing in a trajectory; the network goes by the hash of its checkpoint."""
 
 
-def prepare(config: Config, molecule: Molecule, network: Network, report: Report) -> HybridRun:
+def prepare(
+    config: Config, molecule: PreparedMolecule, network: Network, report: Report
+) -> HybridRun:
     """Load the System and the trained jump of one molecule and time the baseline."""
     md = config.md
     system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)

@@ -15,8 +15,8 @@ from kstep.parallel import Report
 from kstep.potentials import COUNTS
 from kstep.regressed.learned import Network
 from kstep.system.mechanics import kinetic_energy
-from kstep.system.molecule import Molecule
 from kstep.system.motion import Motion, motion_record
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import load_trajectory, trajectory_record
 from kstep.workflow.hybrid.basin import search_basins
 from kstep.workflow.hybrid.batches import (
@@ -44,7 +44,7 @@ Blocks = list[list[Block]]
 
 
 def simulate(
-    config: Config, molecule: Molecule, network: Network, target: Path, report: Report
+    config: Config, molecule: PreparedMolecule, network: Network, target: Path, report: Report
 ) -> Path:
     """Do what is left of one molecule's run, from the last finished block; returns the NPZ."""
     run = prepare(config, molecule, network, report)

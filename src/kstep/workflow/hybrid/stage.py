@@ -9,13 +9,13 @@ from kstep.config import Config
 from kstep.errors import ConfigError
 from kstep.parallel import ns_per_day, run_parallel
 from kstep.regressed.learned import Network
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.workflow.hybrid.outputs import outputs_of
 from kstep.workflow.hybrid.simulation import picoseconds, simulate
 
 
 def run(
-    config: Config, molecules: Sequence[Molecule], networks: Mapping[str, Network]
+    config: Config, molecules: Sequence[PreparedMolecule], networks: Mapping[str, Network]
 ) -> list[Path]:
     """Run the hybrid for every molecule; returns `<paths.run>/hybrid/<name>.npz`.
 
@@ -37,7 +37,7 @@ def run(
 
 
 def _run_all(
-    config: Config, chosen: list[Molecule], networks: Mapping[str, Network], folder: Path
+    config: Config, chosen: list[PreparedMolecule], networks: Mapping[str, Network], folder: Path
 ) -> list[Path]:
     targets = {molecule.name: folder / f"{molecule.name}.npz" for molecule in chosen}
     files = {molecule.name: networks[molecule.name].checkpoint for molecule in chosen}
@@ -81,7 +81,7 @@ def _check_temperatures(config: Config) -> None:
         )
 
 
-def _choose(config: Config, molecules: Sequence[Molecule]) -> list[Molecule]:
+def _choose(config: Config, molecules: Sequence[PreparedMolecule]) -> list[PreparedMolecule]:
     if config.hybrid.molecules is None:
         return list(molecules)
     by_name = {molecule.name: molecule for molecule in molecules}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from kstep.integrators.plain import Sampler
 from kstep.integrators.true_dynamics import Atoms
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 
 DECORRELATION_PS = 5.0
 """True Langevin dynamics between two starting states of one replica."""
@@ -14,7 +14,7 @@ Start = tuple[Atoms, Atoms]
 
 def equilibrium_states(
     sampler: Sampler,
-    molecule: Molecule,
+    molecule: PreparedMolecule,
     temperature: float,
     replicas: int,
     windows: int,

@@ -12,7 +12,7 @@ from kstep.integrators.plain import Bursts, Frames
 from kstep.potentials import COUNTS
 from kstep.system.force_field import TERM_ARRAYS
 from kstep.system.mechanics import kinetic_energy
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import NVE, NVT, Trajectory, trajectory_record
 from kstep.workflow.md.plan import Block
 
@@ -44,7 +44,7 @@ def block_arrays(
 
 def save_baseline(
     target: Path,
-    molecule: Molecule,
+    molecule: PreparedMolecule,
     config: MdConfig,
     plan: Sequence[Block],
     blocks: Iterable[dict[str, np.ndarray]],
@@ -108,7 +108,7 @@ def join_bursts(parts: Sequence[dict[str, np.ndarray]]) -> tuple[dict[str, np.nd
     return {f"burst_{name}": array for name, array in joined.items()}, calls
 
 
-def term_arrays(molecule: Molecule) -> dict[str, np.ndarray]:
+def term_arrays(molecule: PreparedMolecule) -> dict[str, np.ndarray]:
     """What the forces of the bursts are made of, which goes with them."""
     return {f"terms_{name}": getattr(molecule.terms, name) for name in TERM_ARRAYS}
 
@@ -117,7 +117,7 @@ def join_segments(
     segments: Sequence[dict[str, np.ndarray]],
     kinds: Sequence[int],
     temperatures: Sequence[float],
-    molecule: Molecule,
+    molecule: PreparedMolecule,
     dt_ps: float,
     record: Record,
 ) -> Trajectory:

@@ -15,7 +15,7 @@ from kstep.integrators.platforms import Timing, resolve_platform, settled
 from kstep.parallel import Report
 from kstep.potentials import programs
 from kstep.potentials.systems import load_system
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.units import PS_PER_NS, SECONDS_PER_DAY
 from kstep.workflow.md.assembly import BLOCK_KEYS, block_arrays, save_baseline
 from kstep.workflow.md.motion import record_motion
@@ -32,7 +32,9 @@ class Baseline:
     Finished blocks lie in a folder of their own, and wait there for the others.
     """
 
-    def __init__(self, config: MdConfig, molecule: Molecule, target: Path, report: Report) -> None:
+    def __init__(
+        self, config: MdConfig, molecule: PreparedMolecule, target: Path, report: Report
+    ) -> None:
         """`target` is the trajectory's file; `report` is told of the time simulated."""
         self._config = config
         self._molecule = molecule
@@ -131,7 +133,9 @@ def _timing(platform: str, timing: Timing, dt_ps: float) -> Record:
     }
 
 
-def _record(config: MdConfig, molecule: Molecule, system: openmm.System, platform: str) -> Record:
+def _record(
+    config: MdConfig, molecule: PreparedMolecule, system: openmm.System, platform: str
+) -> Record:
     return {
         "schema": BLOCK_SCHEMA,
         "schema_version": 1,

@@ -16,12 +16,12 @@ from kstep.integrators.plain import Frames, Sampler
 from kstep.integrators.platforms import resolve_platform
 from kstep.potentials.systems import load_system
 from kstep.progress import progress
-from kstep.system.molecule import Molecule
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import NVT, Trajectory, load_trajectory
 from kstep.workflow.md.assembly import join_bursts, term_arrays
 
 
-def label(config: MdConfig, molecule: Molecule, visited: Path, target: Path) -> Path:
+def label(config: MdConfig, molecule: PreparedMolecule, visited: Path, target: Path) -> Path:
     """Start `md.burst.count` bursts per temperature from the NVT states of a trajectory.
 
     Writes the trajectory with its bursts to `target`, as the md stage writes a baseline; does

@@ -9,14 +9,14 @@ from kstep.artifacts import Record, exclusive
 from kstep.config import Config, MdConfig
 from kstep.errors import ArtifactError, SimulationError
 from kstep.parallel import Report, ns_per_day, processes, run_parallel
-from kstep.system.molecule import Molecule
 from kstep.system.motion import load_motion, motion_of
+from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import load_trajectory
 from kstep.workflow.md.baseline import Baseline, motion_hash, sampling_hash
 from kstep.workflow.md.plan import Block, picoseconds, plan, replicas
 
 
-def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
+def run(config: Config, molecules: Sequence[PreparedMolecule]) -> list[Path]:
     """Simulate every molecule; returns the NPZ files `<paths.data>/md/<name>.npz`.
 
     Beside each lies its motion, `<name>.motion.npz`. Finished files are not made again,
@@ -30,7 +30,7 @@ def run(config: Config, molecules: Sequence[Molecule]) -> list[Path]:
         return _run_all(config, molecules, folder)
 
 
-def _run_all(config: Config, molecules: Sequence[Molecule], folder: Path) -> list[Path]:
+def _run_all(config: Config, molecules: Sequence[PreparedMolecule], folder: Path) -> list[Path]:
     targets = {molecule.name: folder / f"{molecule.name}.npz" for molecule in molecules}
     waiting = [m for m in molecules if not _is_finished(targets[m.name], config.md, m)]
     if waiting:
@@ -50,7 +50,7 @@ def _run_all(config: Config, molecules: Sequence[Molecule], folder: Path) -> lis
 
 
 def _run_replicas_apart(
-    config: MdConfig, molecules: Sequence[Molecule], targets: Mapping[str, Path]
+    config: MdConfig, molecules: Sequence[PreparedMolecule], targets: Mapping[str, Path]
 ) -> None:
     """Run every replica as a task of its own, since there are more processes than molecules."""
     tasks: dict[str, Callable[[Report], None]] = {}
@@ -72,13 +72,17 @@ def _run_replicas_apart(
 
 
 def run_replica(
-    config: MdConfig, molecule: Molecule, target: Path, blocks: Sequence[Block], report: Report
+    config: MdConfig,
+    molecule: PreparedMolecule,
+    target: Path,
+    blocks: Sequence[Block],
+    report: Report,
 ) -> None:
     """The blocks of one replica that are not finished yet."""
     Baseline(config, molecule, target, report).run(blocks)
 
 
-def simulate(config: MdConfig, molecule: Molecule, target: Path, report: Report) -> Path:
+def simulate(config: MdConfig, molecule: PreparedMolecule, target: Path, report: Report) -> Path:
     """All of one molecule that is not finished yet: its trajectory, then its motion."""
     baseline = Baseline(config, molecule, target, report)
     if _trajectory_is_finished(target, config, molecule):
@@ -95,19 +99,19 @@ def _sampled_picoseconds(config: MdConfig) -> float:
     return sum(picoseconds(block, config) for block in plan(config))
 
 
-def _is_finished(target: Path, config: MdConfig, molecule: Molecule) -> bool:
+def _is_finished(target: Path, config: MdConfig, molecule: PreparedMolecule) -> bool:
     trajectory = _trajectory_is_finished(target, config, molecule)
     return _motion_is_finished(target, config, molecule) and trajectory
 
 
-def _trajectory_is_finished(target: Path, config: MdConfig, molecule: Molecule) -> bool:
+def _trajectory_is_finished(target: Path, config: MdConfig, molecule: PreparedMolecule) -> bool:
     if not target.exists():
         return False
     _check_origin(target, load_trajectory(target).record, sampling_hash(config), molecule)
     return True
 
 
-def _motion_is_finished(target: Path, config: MdConfig, molecule: Molecule) -> bool:
+def _motion_is_finished(target: Path, config: MdConfig, molecule: PreparedMolecule) -> bool:
     path = motion_of(target)
     if not path.exists():
         return config.motion.windows == 0
@@ -115,7 +119,7 @@ def _motion_is_finished(target: Path, config: MdConfig, molecule: Molecule) -> b
     return True
 
 
-def _check_origin(path: Path, record: Record, config_hash: str, molecule: Molecule) -> None:
+def _check_origin(path: Path, record: Record, config_hash: str, molecule: PreparedMolecule) -> None:
     """Raise ArtifactError when a finished file is not of this configuration and molecule."""
     if record.get("fingerprint") != molecule.fingerprint:
         raise ArtifactError(

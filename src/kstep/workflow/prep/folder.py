@@ -21,9 +21,9 @@ from kstep.config import Config
 from kstep.errors import ArtifactError
 from kstep.potentials import programs
 from kstep.system.hydrogens import repartition
-from kstep.system.molecule import SCHEMA, SCHEMA_VERSION, load_molecule
 from kstep.system.preparation.chemistry import Conformer, embed
 from kstep.system.preparation.smiles_list import Entry
+from kstep.system.prepared import SCHEMA, SCHEMA_VERSION, load_molecule
 from kstep.units import NM_PER_ANGSTROM
 from kstep.workflow.prep.settling import settle
 

@@ -12,9 +12,9 @@ from kstep.artifacts import hash_bytes
 from kstep.config import Config
 from kstep.errors import ConfigError, MoleculeError
 from kstep.progress import progress
-from kstep.system.molecule import Molecule, load_molecule, write_index
 from kstep.system.preparation.chemistry import parse
 from kstep.system.preparation.smiles_list import SAFE_NAME, Entry, read_smiles_list
+from kstep.system.prepared import PreparedMolecule, load_molecule, write_index
 from kstep.workflow.prep.folder import Request, is_current, make
 
 
@@ -37,7 +37,7 @@ class Failure:
 class Prepared:
     """What became of a list: its molecules, in order, and the lines that failed."""
 
-    molecules: list[Molecule]
+    molecules: list[PreparedMolecule]
     failures: list[Failure]
 
 
@@ -60,7 +60,7 @@ def run(config: Config, smiles_list: Path) -> Prepared:
     raw = config.paths.data / "raw"
     entries = read_smiles_list(smiles_list)
     requests, failures = _check(entries, config)
-    molecules: list[Molecule] = []
+    molecules: list[PreparedMolecule] = []
     with progress("prep", float(len(requests)), "molecules") as bar:
         for request in requests:
             try:
@@ -117,7 +117,7 @@ def _request(entry: Entry, earlier: list[Request], config: Config) -> Request:
     return Request(entry, mol, name, smiles)
 
 
-def _prepare(request: Request, directory: Path, config: Config) -> Molecule:
+def _prepare(request: Request, directory: Path, config: Config) -> PreparedMolecule:
     if not is_current(directory, request, config):
         make(directory, request, config)
     molecule = load_molecule(directory)

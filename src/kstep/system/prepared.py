@@ -1,0 +1,143 @@
+"""Prepared molecules in folders: what `kstep prep` leaves of them, read and checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from kstep.artifacts import hash_bytes, hash_file, read_json, write_json
+from kstep.config import Config, PotentialConfig
+from kstep.errors import ArtifactError, ConfigError
+from kstep.system.force_field import Terms, read_terms
+from kstep.system.molecule import Molecule
+
+SCHEMA = "kstep.molecule"
+SCHEMA_VERSION = 1
+INDEX_SCHEMA = "kstep.molecules"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PreparedMolecule(Molecule):
+    """A molecule as `prep` left it in `data/raw/<name>/`.
+
+    Attributes:
+        directory: the folder with `molecule.pdb`, `molecule.sdf`, `system.xml`, `manifest.json`.
+        manifest: the whole of `manifest.json` (versions, hashes, charges, remarks).
+    """
+
+    directory: Path
+    manifest: dict[str, Any]
+
+    @property
+    def system_xml(self) -> Path:
+        """The serialised OpenMM System."""
+        return self.directory / "system.xml"
+
+    @cached_property
+    def potential(self) -> PotentialConfig:
+        """The potential it was prepared for; a folder that says nothing is openff's.
+
+        Raises ArtifactError when this kstep does not know it.
+        """
+        try:
+            return PotentialConfig.model_validate(self.manifest.get("potential", {}))
+        except ValidationError:
+            raise ArtifactError(
+                f"{self.directory / 'manifest.json'} names a potential that this kstep does not "
+                "know: run `kstep prep` again."
+            ) from None
+
+    @cached_property
+    def terms(self) -> Terms:
+        """The terms of its force field."""
+        return read_terms(self.system_xml)
+
+    @property
+    def pdb(self) -> Path:
+        """The minimised conformer as PDB: the topology of every trajectory."""
+        return self.directory / "molecule.pdb"
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything later stages read: the manifest and the System.
+
+        The manifest records the hashes of the other files.
+        """
+        own = hash_file(self.directory / "manifest.json") + hash_file(self.system_xml)
+        return hash_bytes(own.encode())
+
+
+def load_molecule(directory: Path) -> PreparedMolecule:
+    """Read one prepared molecule.
+
+    Raises ArtifactError when the folder is incomplete or its System is not the one that the
+    manifest describes.
+    """
+    path = directory / "manifest.json"
+    manifest = read_json(path)
+    if (manifest.get("schema"), manifest.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
+        raise ArtifactError(f"{path} is not a manifest of this kstep: run `kstep prep` again.")
+    molecule = PreparedMolecule(
+        name=manifest["name"],
+        smiles=manifest["smiles"],
+        directory=directory,
+        numbers=np.array(manifest["numbers"], dtype=np.int64),
+        masses=np.array(manifest["masses_Da"], dtype=np.float64),
+        positions=np.array(manifest["positions_nm"], dtype=np.float64).reshape(-1, 3),
+        bonds=np.array(manifest["bonds"], dtype=np.int64).reshape(-1, 2),
+        constraints=np.array(manifest["constraints"], dtype=np.int64).reshape(-1, 2),
+        manifest=manifest,
+    )
+    for filename, expected in manifest["hashes"].items():
+        if hash_file(directory / filename) != expected:
+            raise ArtifactError(
+                f"{directory / filename} was changed after `kstep prep` wrote it: "
+                "delete the folder and run `kstep prep` again."
+            )
+    return molecule
+
+
+def write_index(raw: Path, names: list[str], failures: list[dict[str, Any]]) -> None:
+    """Write `index.json`: the molecules of the list last prepared, and its lines that failed."""
+    content = {"schema": INDEX_SCHEMA, "schema_version": 1}
+    write_json(raw / "index.json", {**content, "molecules": names, "failures": failures})
+
+
+def load_molecules(raw: Path) -> list[PreparedMolecule]:
+    """The molecules of the list last prepared in `data/raw`, in its order.
+
+    Raises ArtifactError when nothing was prepared there or a folder is not as it was made.
+    """
+    index = raw / "index.json"
+    if not index.exists():
+        raise ArtifactError(f"{raw} holds no prepared molecule: run `kstep prep` first.")
+    content = read_json(index)
+    if content.get("schema") != INDEX_SCHEMA:
+        raise ArtifactError(f"{index} is not an index of kstep: run `kstep prep` again.")
+    return [load_molecule(raw / name) for name in content["molecules"]]
+
+
+def prepared_molecules(config: Config) -> list[PreparedMolecule]:
+    """The molecules of `<paths.data>/raw`, prepared for the configured potential.
+
+    Raises ArtifactError as `load_molecules`, ConfigError for those of another potential.
+    """
+    raw, wanted = config.paths.data / "raw", config.potential.identity
+    molecules = load_molecules(raw)
+    for molecule in molecules:
+        found = molecule.potential.identity
+        if found != wanted:
+            raise ConfigError(
+                f"{molecule.directory} was prepared with {_settings(found)} but the configuration "
+                f"says {_settings(wanted)}: give the former to this command too, or run "
+                "`kstep prep` with the latter and another paths.data."
+            )
+    return molecules
+
+
+def _settings(identity: Mapping[str, object]) -> str:
+    return " ".join(f"potential.{key}={value}" for key, value in identity.items())
