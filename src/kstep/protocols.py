@@ -16,7 +16,7 @@ Replicas = Float[np.ndarray, "R N 3"]
 PerReplica = Float[np.ndarray, " R"]
 
 Identity = Mapping[str, object]
-"""What decides the numbers that something computes: programs, versions, settings, hashes; as JSON."""
+"""What decides the numbers that something computes, as JSON: programs, versions, settings, hashes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,8 @@ class Evaluation:
     @property
     def found(self) -> Bool[np.ndarray, " R"]:
         """Where there are an energy and forces [R]."""
-        return np.isfinite(self.energies) & np.isfinite(self.forces).all(axis=(1, 2))
+        whole = np.isfinite(self.forces).all(axis=(1, 2))
+        return np.asarray(np.isfinite(self.energies) & whole)
 
 
 @runtime_checkable

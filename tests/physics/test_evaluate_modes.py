@@ -1,7 +1,5 @@
 """Kinetic energy by kind of motion: dimensions as chemistry counts them, temperatures exact."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -62,9 +60,8 @@ def test_a_linear_molecule_does_not_turn_about_its_axis(bent):
     bonds = np.array([[0, 1], [1, 2], [2, 3]])
     masses = np.array([1.008, 12.011, 12.011, 1.008])
     acetylene = Molecule(
-        "acetylene", "C#C", Path(), np.array([1, 6, 6, 1]), masses, turned, bonds,
-        np.zeros((0, 2), dtype=np.int64), {},
-    )  # fmt: skip
+        numbers=np.array([1, 6, 6, 1]), masses=masses, positions=turned, bonds=bonds
+    )
     _, dimensions, _ = mode_energies(acetylene, turned[None], turned[None], masses)
     assert dimensions.tolist() == [2, 3, 4, 0]
 

@@ -1,7 +1,6 @@
 """Molecular graphs, internal coordinates, histograms, radial densities, wells and basins."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
