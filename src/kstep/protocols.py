@@ -16,7 +16,7 @@ Replicas = Float[np.ndarray, "R N 3"]
 PerReplica = Float[np.ndarray, " R"]
 
 Identity = Mapping[str, object]
-"""What decides the numbers that something computes, as JSON: programs, versions, settings, hashes."""
+"""What decides the numbers that something computes, as JSON: programs, settings, hashes."""
 
 
 @dataclass(frozen=True, eq=False)
