@@ -1,10 +1,11 @@
 """A surrogate adapted to a molecule and its potential: explore, label, fit, and again.
 
 Geometries come from Monte Carlo on the surrogate itself, at a ladder of temperatures, so that all
-rotamers and ring shapes are labelled before populations are believed. Energies are labels as much as
-forces: every true call brings both. What the surrogate errs by on the labels of a round, before it
-learns from them, predicts what a Metropolis test will accept; when that is good enough, or the
-budget of calls is spent, the adaptation ends, and says which.
+rotamers and ring shapes are labelled before populations are believed. Where little was learned a
+surrogate has holes without bottom: energies far below all that labels know are out of bounds.
+Energies are labels as much as forces: every true call brings both. What the surrogate errs by on
+the labels of a round, before it learns from them, predicts what a Metropolis test will accept; when
+that is good enough, or the budget of calls is spent, the adaptation ends, and says which.
 """
 
 import math
@@ -16,17 +17,19 @@ import numpy as np
 from jaxtyping import Bool
 
 from kstep.errors import SimulationError
-from kstep.integrators.verlet import Constraints, mover_of
+from kstep.integrators.verlet import Constraints, Mover, mover_of
 from kstep.progress import progress
-from kstep.protocols import Evaluation, Labels, Potential, Replicas, Surrogate
+from kstep.protocols import Evaluation, Labels, PerReplica, Potential, Replicas, Surrogate
 from kstep.sampling.ladder import Ladder, Moves, geometric
 from kstep.sampling.samples import predicted_acceptance
-from kstep.system.mechanics import remove_centre_of_mass
+from kstep.system.mechanics import internal_degrees_of_freedom, remove_centre_of_mass
 from kstep.system.molecule import Molecule
 from kstep.units import BOLTZMANN
 
-ABSURD = 3.0
-"""Labels whose forces are this many times as large as the median of their round teach nothing."""
+ABSURD = 2.0
+"""Mean thermal energies above the lowest label, beyond which a label teaches nothing."""
+HOLE = 10.0
+"""kT below the lowest learned energy of a label: what lies deeper is a hole of the surrogate."""
 
 
 @dataclass(frozen=True)
@@ -117,23 +120,25 @@ def adapt_in_rounds(
     settings = settings or AdaptSettings()
     explorer = _Explorer(molecule, temperature_K, settings)
     places = molecule.positions[None] if starts is None else starts
-    known, calls = labels, 0
-    total = sum(settings.labels)
+    first, _ = _labelled(molecule, potential, places, np.inf, lambda amount: None)
+    known = first if labels is None else labels.joined(first)
+    calls, total = len(places), sum(settings.labels)
     for number, count in enumerate((*settings.labels, 0)):
         count = count or max(settings.labels[-1] // 5, 20)  # the last round only judges
-        geometries, cold = explorer.explore(surrogate, places, count)
+        geometries, cold = explorer.explore(surrogate, places, known, count)
+        highest = float(known.energies.min()) + explorer.highest_rise
         with _calls(molecule, count, show_progress) as told:
-            new, kept = _labelled(molecule, potential, geometries, told)
+            new, kept = _labelled(molecule, potential, geometries, highest, told)
         cold, calls = cold[kept], calls + count
         judged = _judge(molecule, surrogate, new, cold, temperature_K)
-        known = new if known is None else known.joined(new)
+        known = known.joined(new)
         reached = judged[2] >= settings.target_acceptance
         if reached or number == len(settings.labels):
             reason = "the acceptance aimed at is reached" if reached else "the calls are spent"
             yield Round(calls, *judged, known, surrogate, f"{reason} ({calls} of {total} planned)")
             return
         surrogate = surrogate.fit(known)
-        places = new.x[cold] if cold.any() else new.x
+        places = known.x[-len(new) :] if len(new) else known.x
         yield Round(calls, *judged, known, surrogate)
 
 
@@ -145,14 +150,19 @@ class _Explorer:
         self._constraints = Constraints(molecule)
         self._temperatures = geometric(temperature_K, settings.hottest_K, settings.rungs)
         self._rng = np.random.default_rng(settings.seed)
+        freedom = internal_degrees_of_freedom(molecule.n_atoms, len(molecule.constraints)) - 3
+        self.highest_rise = ABSURD * 0.5 * max(freedom, 1) * BOLTZMANN * settings.hottest_K
+        self.highest_rise += 2.0 * HOLE * BOLTZMANN * settings.hottest_K
 
     def explore(
-        self, surrogate: Surrogate, places: Replicas, count: int
+        self, surrogate: Surrogate, places: Replicas, known: Labels, count: int
     ) -> tuple[Replicas, Bool[np.ndarray, " S"]]:
         """So many geometries, nm, and which of them are of the lowest temperature."""
         settings, moves = self._settings, self._settings.moves
+        mover = mover_of(surrogate, self._molecule, self._constraints)
+        floor = float(mover.energies(known.x).min()) - HOLE * BOLTZMANN * settings.hottest_K
         ladder = Ladder(
-            mover_of(surrogate, self._molecule, self._constraints),
+            _Fenced(mover, floor),
             self._constraints,
             self._molecule.masses,
             self._temperatures,
@@ -182,29 +192,52 @@ class _Explorer:
         return cold, count - cold
 
 
+@dataclass(frozen=True)
+class _Fenced:
+    """A mover whose energies below a floor, kJ/mol, are infinite: no jump may end there."""
+
+    mover: Mover
+    floor: float
+
+    def verlet(
+        self, x: Replicas, v: Replicas, n_steps: int, dt_ps: float
+    ) -> tuple[Replicas, Replicas]:
+        return self.mover.verlet(x, v, n_steps, dt_ps)
+
+    def energies(self, x: Replicas) -> PerReplica:
+        found = self.mover.energies(x)
+        return np.where(found >= self.floor, found, np.inf)
+
+
 def _spread(x: Replicas, count: int) -> Replicas:
     """So many of them, evenly spread."""
     return x[np.linspace(0, len(x) - 1, count).round().astype(np.int64)] if count else x[:0]
 
 
 def _labelled(
-    molecule: Molecule, potential: Potential, geometries: Replicas, told: Callable[[float], object]
+    molecule: Molecule,
+    potential: Potential,
+    geometries: Replicas,
+    highest: float,
+    told: Callable[[float], object],
 ) -> tuple[Labels, Bool[np.ndarray, " S"]]:
-    """True energies and forces, and which of the geometries can be learned from."""
+    """True energies and forces, and which of the geometries (nm) can be learned from.
+
+    Those without an energy, or with one above `highest`, cannot.
+    """
     parts: list[Evaluation] = []
     for first in range(0, len(geometries), 8):
         parts.append(potential.evaluate(geometries[first : first + 8]))
         told(len(parts[-1].energies))
     energies = np.concatenate([part.energies for part in parts])
     forces = np.concatenate([part.forces for part in parts])
-    sizes = np.sqrt((forces**2).mean((1, 2)))
-    finite = np.isfinite(sizes) & np.isfinite(energies)
-    if not finite.any():
+    found = Evaluation(energies, forces).found
+    if not found.any():
         raise SimulationError(
             f"{molecule.name}: the potential has no energy at any of {len(geometries)} geometries: "
             "check its settings and the molecule."
         )
-    kept = finite & (sizes <= ABSURD * np.median(sizes[finite]))
+    kept = found & (energies <= highest)
     centred = remove_centre_of_mass(geometries, molecule.masses)
     return Labels(centred[kept], energies[kept], forces[kept]), kept
 

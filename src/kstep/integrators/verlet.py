@@ -28,6 +28,8 @@ class Constraints:
 
     def drift(self, x: Replicas, v: Replicas, duration: float) -> tuple[Replicas, Replicas]:
         """Free flight along the constraints for `duration`, ps; velocities end along them too."""
+        if self._project is None:
+            return x + duration * v, v
         landed, moving = np.empty_like(x), np.empty_like(v)
         for some in octets(len(x)):
             at, velocity = in_lanes(x[some]), in_lanes(v[some])
