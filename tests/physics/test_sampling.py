@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from kstep.errors import SimulationError
 from kstep.integrators.verlet import Constraints, ForceMover
 from kstep.protocols import Evaluation, Labels, Surrogate
 from kstep.sampling.ladder import Ladder, Moves, geometric
@@ -77,7 +78,7 @@ MOLECULE = Molecule(
 )
 SETTINGS = SampleSettings(
     chains=96,
-    per_chain=80,
+    per_chain=160,
     spacing_ps=0.06,
     settling_ps=1.0,
     rungs=1,
@@ -116,7 +117,7 @@ def test_the_truth_is_sampled_whatever_the_surrogate(surrogate: Dumbbell, rungs:
     found = sample(MOLECULE, TRUTH, surrogate, settings=settings, show_progress=False)
     assert_share_beyond_the_middle(found.x, found.weights, TRUTH)
     np.testing.assert_allclose(found.energies, TRUTH.profile(distances(found.x))[0], atol=1e-9)
-    assert found.true_calls == 96 * 81
+    assert found.true_calls == 96 * 161
     if surrogate is TRUTH:
         assert found.acceptance == 1.0
 
@@ -144,12 +145,18 @@ def test_where_there_is_no_true_energy_nothing_is_accepted() -> None:
     assert_share_beyond_the_middle(found.x, found.weights, truth)
 
 
-def test_a_chain_that_begins_without_an_energy_leaves() -> None:
+def test_chains_that_begin_without_an_energy_leave_before_the_first_sample() -> None:
     truth = replace(TRUTH, missing=0.33)
     start = np.array([[[0.0, 0.0, 0.0], [0.35, 0.0, 0.0]]])
-    settings = replace(SETTINGS, per_chain=30, settling_ps=0.02)
+    settings = replace(SETTINGS, per_chain=3, settling_ps=0.02)
     found = sample(MOLECULE, truth, TRUTH, settings=settings, starts=start, show_progress=False)
-    assert np.isfinite(found.energies[-1]).all()
+    assert np.isfinite(found.energies).all()
+
+
+def test_a_potential_without_any_energy_is_named() -> None:
+    truth = replace(TRUTH, missing=0.0)
+    with pytest.raises(SimulationError, match="dumbbell: the potential has no energy"):
+        sample(MOLECULE, truth, TRUTH, settings=SETTINGS, show_progress=False)
 
 
 def test_detailed_balance_by_counting() -> None:
@@ -166,11 +173,11 @@ def test_detailed_balance_by_counting() -> None:
 def test_a_refusal_restores_the_whole_ladder() -> None:
     rng = np.random.default_rng(0)
     constraints = Constraints(MOLECULE)
-    surrogate = Dumbbell(height=0.5, tilt=-8.0)
+    surrogate = Dumbbell(height=1.0, tilt=-2.0)
     mover = ForceMover(surrogate, MOLECULE, constraints)
     kelvin = geometric(TEMPERATURE, 600.0, 3)
     ladder = Ladder(mover, constraints, MOLECULE.masses, kelvin, Moves(jump_steps=10), rng)
-    chain = NestedChain(ladder, Dumbbell(height=30.0, tilt=30.0), 5, rng)
+    chain = NestedChain(ladder, TRUTH, 5, rng)
     state = chain.begin(ladder.begin(np.tile(MOLECULE.positions, (8, 3, 1, 1))))
     step = chain.step(state)
     refused = ~step.accepted

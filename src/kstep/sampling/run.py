@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from kstep.errors import SimulationError
 from kstep.integrators.verlet import Constraints, mover_of
 from kstep.progress import progress
 from kstep.protocols import Evaluation, Identity, Potential, Replicas, Surrogate
 from kstep.sampling.ladder import Ladder, Moves, Rungs, geometric
-from kstep.sampling.nested import NestedChain
+from kstep.sampling.nested import ChainState, NestedChain
 from kstep.sampling.samples import Bill, Samples
 from kstep.system.molecule import Molecule
 from kstep.units import BOLTZMANN
+
+PATIENCE = 100
+"""Outer steps for chains that began where there is no true energy to find one."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,14 @@ def sample(
         settings: how many, how far apart, on which ladder.
         starts: geometries to begin at, nm [S, N, 3]; the molecule's conformer where none are given.
         show_progress: a bar on standard error.
+
+    Raises SimulationError where the potential has no energy anywhere that the surrogate leads.
     """
     setup = _Setup(molecule, potential, surrogate, temperature_K, settings)
     with _bar("sample", settings, show_progress) as report:
         rungs = setup.settled(starts)
         chain = NestedChain(setup.ladder, setup.meter, setup.sweeps, setup.rng)
-        state = chain.begin(rungs)
+        state = setup.begun(chain, rungs)
         kept: list[tuple[Any, ...]] = []
         for _ in range(settings.per_chain):
             step = chain.step(state)
@@ -179,6 +185,21 @@ class _Setup:
         places = given[np.arange(shape[0] * shape[1]) % len(given)]
         rungs = self.ladder.begin(places.reshape(*shape, *given.shape[1:]).astype(np.float64))
         return self.ladder.sweep(rungs, self._settings.sweeps(self._settings.settling_ps))
+
+    def begun(self, chain: NestedChain, rungs: Rungs) -> ChainState:
+        """Chains that all are where there is a true energy.
+
+        Raises SimulationError where some find none.
+        """
+        state = chain.begin(rungs)
+        for _ in range(PATIENCE):
+            if np.isfinite(state.true).all():
+                return state
+            state = chain.step(state).state
+        raise SimulationError(
+            f"{self._molecule.name}: the potential has no energy where the surrogate leads: adapt "
+            "the surrogate to it, or check the potential's settings."
+        )
 
     def samples(
         self,
