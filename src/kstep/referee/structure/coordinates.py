@@ -15,7 +15,7 @@ import mdtraj
 import numpy as np
 from jaxtyping import Float, Int
 
-from kstep.referee.structure.symmetry import atom_classes
+from kstep.system.symmetry import atom_classes
 from kstep.system.molecule import Molecule, neighbours, symbol
 
 Kind = Literal["bond", "angle", "dihedral", "distance", "all distances"]
