@@ -209,7 +209,7 @@ def _train(name: str, variant: Variant, config: Config) -> dict[str, Any]:
             dataset = _erased(variant.erase, dataset, folder)
         if variant.keep is not None:
             splits = _narrowed(variant.keep, splits, own)
-        averaging = patch("kstep.regressed.training.module.AVERAGE_DECAY", 0.0)
+        averaging = patch("kstep.surrogates.optimiser.AVERAGE_DECAY", 0.0)
         with nullcontext() if variant.averaged else averaging:
             train.run(own, dataset, splits)
         if variant.erase is not None:

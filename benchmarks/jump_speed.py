@@ -30,7 +30,7 @@ from kstep.regressed.networks.jump import JumpModel
 from kstep.regressed.networks.physics import JumpPhysics, Scales
 from kstep.regressed.networks.predictor import make_predictor
 from kstep.regressed.training.objective import training_loss
-from kstep.regressed.training.optimiser import make_optimiser
+from kstep.surrogates.optimiser import make_optimiser
 from kstep.regressed.training.windows import WindowBatch
 from kstep.surrogates.force_field_like.terms import batch_terms
 from kstep.surrogates.shipped import weights_file

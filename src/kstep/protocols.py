@@ -75,7 +75,11 @@ class Labels:
 
 @runtime_checkable
 class Surrogate(Protocol):
-    """A cheap potential of one molecule that learns from labels."""
+    """A cheap potential of one molecule that learns from labels.
+
+    One that moves replicas faster than by its forces brings `verlet` and `energies` too
+    (`kstep.integrators.verlet.Mover`).
+    """
 
     @property
     def identity(self) -> Identity:
@@ -86,15 +90,3 @@ class Surrogate(Protocol):
 
     def fit(self, labels: Labels) -> "Surrogate":
         """A surrogate that has learned from labels; this one stays as it is."""
-
-    def verlet(
-        self, x: Replicas, v: Replicas, n_steps: int, dt_ps: float
-    ) -> tuple[Replicas, Replicas]:
-        """Velocity Verlet with RATTLE by the learned force: reversible, volume-preserving.
-
-        Args:
-            x: nm, constraints satisfied [R, N, 3].
-            v: nm/ps, along the constraints [R, N, 3].
-            n_steps: of `dt_ps` each.
-            dt_ps: ps.
-        """

@@ -22,13 +22,13 @@ from kstep.compiled.rigid import (
     project_at,
     rigid_tables,
 )
+from kstep.integrators.compiled_dynamics import make_dynamics as make_compiled_dynamics
 from kstep.integrators.true_dynamics import TrueDynamics
 from kstep.potentials.systems import load_system
 from kstep.regressed.networks.predictor import composition_of
 from kstep.regressed.networks.splitting import SplittingJump
-from kstep.surrogates.force_field_like.kernel.jump import CompiledJump
+from kstep.surrogates.force_field_like.kernel.jump import CompiledJump, make_kernel
 from kstep.system.molecule import Molecule
-from kstep.workflow import hybrid
 from splitting_samples import Sample, ethylammonium, hydroxylamine, make_splitting
 
 SAMPLES = {"a coupled group": hydroxylamine(), "three of them": ethylammonium(),
@@ -55,6 +55,22 @@ def test_forces_are_those_of_torch(name: str, strains: bool) -> None:
     found = np.stack([jump.force(x) for x in start.x.numpy()])
     expected = torch_force(model, sample, start.x).numpy()
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-10 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("strains", [False, True])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_energies_are_those_of_torch(name: str, strains: bool) -> None:
+    sample, model = SAMPLES[name], make_splitting(strains=strains)
+    start = sample.states(11, spread=0.01)  # more than one octet
+    kernel = make_kernel(model.learned, sample.numbers, sample.masses, sample.terms)
+    species = torch.from_numpy(sample.numbers).expand(len(start.x), -1)
+    parameters = model.learned.parameters_of(species, sample.batch(len(start.x)))
+    expected = model.learned.energy(start.x, parameters).numpy(force=True)
+    found = kernel.evaluate(start.x.numpy())
+    np.testing.assert_allclose(found.energies, expected, rtol=0.0, atol=1e-10 * np.ptp(expected))
+    np.testing.assert_array_equal(kernel.energies(start.x.numpy()), found.energies)
+    forces = torch_force(model, sample, start.x).numpy()
+    np.testing.assert_allclose(found.forces, forces, rtol=0.0, atol=1e-10 * np.abs(forces).max())
 
 
 @given(seed=st.integers(0, 2**31), far=st.floats(0.0, 0.05))
@@ -235,7 +251,7 @@ def test_projected_velocities_are_those_of_openmm(
 ) -> None:
     """Also where the bonds are not quite of their length."""
     system = load_system(phenol, 1.0, "HBonds", "OBC2")
-    fast = hybrid.make_dynamics(system, 0.002, "Reference", "phenol")
+    fast = make_compiled_dynamics(system, 0.002, "Reference", "phenol")
     slow = make_dynamics(phenol)
     rng = np.random.default_rng(4)
     x = phenol.positions + rng.normal(0.0, 0.002, phenol.positions.shape)

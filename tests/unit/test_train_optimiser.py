@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from kstep.config import TrainConfig
-from kstep.regressed.training.optimiser import (
+from kstep.surrogates.optimiser import (
     ADAM_RMS,
     BETAS,
     THIN,

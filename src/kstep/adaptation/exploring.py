@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from kstep.compiled.propagation import Composition
 from kstep.integrators.state import PhaseState, Replicas
 from kstep.integrators.thermostat import OrnsteinUhlenbeck
 from kstep.integrators.true_dynamics import TrueDynamics
 from kstep.regressed.networks.splitting import SplittingJump
-from kstep.surrogates.force_field_like.kernel.jump import CompiledJump, Composition
+from kstep.surrogates.force_field_like.kernel.jump import CompiledJump
 from kstep.surrogates.force_field_like.potential import LearnedPotential
 from kstep.system.mechanics import (
     Masses,

@@ -54,6 +54,18 @@ class Molecule:
         return len(self.numbers)
 
     @cached_property
+    def constraint_lengths(self) -> Float[np.ndarray, " C"]:
+        """The fixed distances, nm [C]: those of its force field, else those of its conformer."""
+        arms = self.positions[self.constraints[:, 0]] - self.positions[self.constraints[:, 1]]
+        lengths = np.linalg.norm(arms, axis=1)
+        if self.system is None:
+            return np.asarray(lengths)
+        bonds = map(frozenset, self.terms.bonds.tolist())
+        known = dict(zip(bonds, self.terms.bond_constants[:, 1].tolist(), strict=True))
+        pairs = zip(map(frozenset, self.constraints.tolist()), lengths.tolist(), strict=True)
+        return np.array([known.get(pair, length) for pair, length in pairs])
+
+    @cached_property
     def terms(self) -> Terms:
         """The terms of its force field; MoleculeError where it has none."""
         if self.system is None:

@@ -53,7 +53,7 @@ class PreparedMolecule(Molecule):
 
     @cached_property
     def terms(self) -> Terms:
-        """The terms of its force field."""
+        """The terms of its force field; ArtifactError where its file does not hold them."""
         return read_terms(self.system_xml)
 
     @property
@@ -81,7 +81,13 @@ def load_molecule(directory: Path) -> PreparedMolecule:
     manifest = read_json(path)
     if (manifest.get("schema"), manifest.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
         raise ArtifactError(f"{path} is not a manifest of this kstep: run `kstep prep` again.")
-    molecule = PreparedMolecule(
+    for filename, expected in manifest["hashes"].items():
+        if hash_file(directory / filename) != expected:
+            raise ArtifactError(
+                f"{directory / filename} was changed after `kstep prep` wrote it: "
+                "delete the folder and run `kstep prep` again."
+            )
+    return PreparedMolecule(
         name=manifest["name"],
         smiles=manifest["smiles"],
         directory=directory,
@@ -90,15 +96,10 @@ def load_molecule(directory: Path) -> PreparedMolecule:
         positions=np.array(manifest["positions_nm"], dtype=np.float64).reshape(-1, 3),
         bonds=np.array(manifest["bonds"], dtype=np.int64).reshape(-1, 2),
         constraints=np.array(manifest["constraints"], dtype=np.int64).reshape(-1, 2),
+        system=(directory / "system.xml").read_text(encoding="utf-8", errors="replace"),
+        charge=int(manifest.get("charge", 0)),
         manifest=manifest,
     )
-    for filename, expected in manifest["hashes"].items():
-        if hash_file(directory / filename) != expected:
-            raise ArtifactError(
-                f"{directory / filename} was changed after `kstep prep` wrote it: "
-                "delete the folder and run `kstep prep` again."
-            )
-    return molecule
 
 
 def write_index(raw: Path, names: list[str], failures: list[dict[str, Any]]) -> None:

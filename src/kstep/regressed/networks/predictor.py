@@ -8,12 +8,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from kstep.compiled.propagation import Composition
 from kstep.regressed.networks.batch import JumpBatch
 from kstep.regressed.networks.jump import JumpModel, RegressedJump
 from kstep.regressed.networks.propagator import Propagator
 from kstep.regressed.networks.recording import Recorder
 from kstep.regressed.networks.splitting import SplittingJump
-from kstep.surrogates.force_field_like.kernel.jump import CompiledJump, Composition
+from kstep.surrogates.force_field_like.kernel.jump import CompiledJump
 from kstep.surrogates.force_field_like.potential import LearnedPotential
 from kstep.surrogates.force_field_like.terms import TermBatch, batch_terms
 from kstep.system.force_field import Terms, pad_terms

@@ -1,7 +1,6 @@
 """One training step: loss, optimiser, learning rate, running average of the weights."""
 
 import copy
-import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,13 +12,8 @@ from torch import Tensor
 from kstep.config import TrainConfig
 from kstep.regressed.networks.jump import JumpModel
 from kstep.regressed.training.objective import training_loss
-from kstep.regressed.training.optimiser import make_optimiser
 from kstep.regressed.training.windows import WindowBatch
-
-AVERAGE_DECAY = 0.995
-"""The average forgets a step after about 200."""
-WARMUP = 0.02
-"""Share of the training over which the learning rate rises."""
+from kstep.surrogates.optimiser import learning_rate, make_optimiser, update_average
 
 
 class Clock:
@@ -103,7 +97,7 @@ class JumpTraining(pl.LightningModule):
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
         """Set the learning rate, step, and update the average."""
-        rate = learning_rate(self.progress, self.settings)
+        rate = learning_rate(self.progress, self.settings.lr, self.settings.lr_min)
         for group in optimizer.param_groups:
             group["lr"] = rate
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
@@ -139,20 +133,3 @@ class JumpTraining(pl.LightningModule):
         self.steps_done = progress["steps"]
         self.clock.restore(progress["minutes"])
         self._minutes = progress["minutes"]
-
-
-def update_average(average: JumpModel, model: JumpModel, steps_done: int) -> None:
-    """Take the weights after a step into their exponential average, in place."""
-    decay = min(AVERAGE_DECAY, (1 + steps_done) / (10 + steps_done))
-    averages: list[Tensor] = list(average.parameters())
-    weights: list[Tensor] = list(model.parameters())
-    with torch.no_grad():
-        torch._foreach_lerp_(averages, weights, 1.0 - decay)
-
-
-def learning_rate(progress: float, config: TrainConfig) -> float:
-    """Linear warm-up, then half a cosine from `lr` to `lr_min`."""
-    if progress < WARMUP:
-        return config.lr * (0.05 + 0.95 * progress / WARMUP)
-    phase = (progress - WARMUP) / (1.0 - WARMUP)
-    return config.lr_min + (config.lr - config.lr_min) * 0.5 * (1.0 + math.cos(math.pi * phase))

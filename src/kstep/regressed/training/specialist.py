@@ -18,10 +18,9 @@ from torch import Tensor
 from kstep.artifacts import hash_bytes
 from kstep.config import TrainConfig
 from kstep.regressed.networks.splitting import SplittingJump, SplittingMolecules
-from kstep.regressed.training.module import learning_rate, update_average
 from kstep.regressed.training.objective import relative_error
-from kstep.regressed.training.optimiser import make_optimiser
 from kstep.surrogates.force_field_like.terms import TermBatch, batch_terms
+from kstep.surrogates.optimiser import learning_rate, make_optimiser, update_average
 from kstep.system.force_field import Terms, pad_terms
 
 _AT_ONCE = 64
@@ -116,7 +115,7 @@ def learn_forces(
     began, done, steps = time.monotonic(), 0.0, 0
     while done < 1.0:
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(done, config)
+            group["lr"] = learning_rate(done, config.lr, config.lr_min)
         chosen = rng.integers(len(states), size=config.batch_size)
         loss = relative_error(molecule.known_to(model), *states.tensors(chosen))
         optimiser.zero_grad()

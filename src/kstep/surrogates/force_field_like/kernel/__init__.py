@@ -9,6 +9,6 @@ Numba compiles, forces by hand instead of by autograd, in float64, eight replica
 `nonbonded`: forces · `force`: all of them · `jump`: drifts and kicks by them.
 """
 
-from kstep.surrogates.force_field_like.kernel.jump import CompiledJump, Composition
+from kstep.surrogates.force_field_like.kernel.jump import CompiledJump, make_kernel
 
-__all__ = ["CompiledJump", "Composition"]
+__all__ = ["CompiledJump", "make_kernel"]

@@ -9,7 +9,9 @@ from jaxtyping import Float, Int
 
 from kstep.compiled.lanes import store
 from kstep.compiled.machine import compiled
+from kstep.compiled.propagation import register
 from kstep.surrogates.force_field_like.kernel.bonded import add_bonded
+from kstep.surrogates.force_field_like.kernel.energy import evaluate_energy
 from kstep.surrogates.force_field_like.kernel.nonbonded import NonbondedScratch, add_nonbonded
 from kstep.surrogates.force_field_like.kernel.strain import feel_strains, untwist
 from kstep.surrogates.force_field_like.kernel.tables import (
@@ -63,3 +65,6 @@ def evaluate_force(
     add_nonbonded(x, tables.nonbonded, scratch, force)
     untwist(scratch.around, scratch.twist)
     add_bonded(x, tables.bonded, tables.strain, scratch.around, force)
+
+
+register(PotentialTables, evaluate_force, evaluate_energy)

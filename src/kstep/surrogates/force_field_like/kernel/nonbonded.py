@@ -86,9 +86,8 @@ def add_nonbonded(
     force: Float[np.ndarray, "N 3 L"],
 ) -> None:
     """Add the forces at x, nm, to `force`, kJ/mol/nm; `scratch.around` is to hold the strains."""
-    _measure(x, tables, scratch)
-    _spread(tables, scratch)
-    _charge(tables, scratch)
+    expand_pairs(x, tables, scratch)
+    atoms_feel(tables, scratch)
     _screen(scratch)
     _feel(tables, scratch)
     _push(x, tables, scratch, force)
@@ -96,7 +95,15 @@ def add_nonbonded(
 
 @compiled
 @no_type_check
-def _measure(x, tables, scratch):
+def atoms_feel(tables, scratch):
+    """Densities around atoms, screening of pairs, and the charges that atoms have by both."""
+    _spread(tables, scratch)
+    _charge(tables, scratch)
+
+
+@compiled
+@no_type_check
+def expand_pairs(x, tables, scratch):
     """Distances and basis functions of all pairs."""
     pair = 0
     for i in range(1, len(x)):

@@ -1,0 +1,240 @@
+"""A surrogate adapted to a molecule and its potential: explore, label, fit, and again.
+
+Geometries come from Monte Carlo on the surrogate itself, at a ladder of temperatures, so that all
+rotamers and ring shapes are labelled before populations are believed. Energies are labels as much as
+forces: every true call brings both. What the surrogate errs by on the labels of a round, before it
+learns from them, predicts what a Metropolis test will accept; when that is good enough, or the
+budget of calls is spent, the adaptation ends, and says which.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool
+
+from kstep.errors import SimulationError
+from kstep.integrators.verlet import Constraints, mover_of
+from kstep.progress import progress
+from kstep.protocols import Evaluation, Labels, Potential, Replicas, Surrogate
+from kstep.sampling.ladder import Ladder, Moves, geometric
+from kstep.sampling.samples import predicted_acceptance
+from kstep.system.mechanics import remove_centre_of_mass
+from kstep.system.molecule import Molecule
+from kstep.units import BOLTZMANN
+
+ABSURD = 3.0
+"""Labels whose forces are this many times as large as the median of their round teach nothing."""
+
+
+@dataclass(frozen=True)
+class AdaptSettings:
+    """How an adaptation goes.
+
+    Attributes:
+        labels: true calls of every round; together the budget.
+        target_acceptance: predicted for independent proposals, at which it ends before.
+        hottest_K: highest temperature of the exploration, K.
+        rungs: temperatures explored.
+        cold_share: of the labels, at the temperature that will be sampled.
+        chains: independent explorations.
+        settling_ps: by the surrogate before the first label of a round.
+        spacing_ps: between two labels of one chain.
+        moves: of the exploration.
+        seed: of all random numbers.
+    """
+
+    labels: tuple[int, ...] = (200, 300, 500, 500)
+    target_acceptance: float = 0.9
+    hottest_K: float = 600.0
+    rungs: int = 4
+    cold_share: float = 0.4
+    chains: int = 4
+    settling_ps: float = 2.0
+    spacing_ps: float = 0.5
+    moves: Moves = field(default_factory=lambda: Moves(jump_steps=16))
+    seed: int = 42
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """One round: a surrogate judged on labels that it had not seen, and what became of it.
+
+    Attributes:
+        calls: true calls so far, this round's included.
+        force_error: relative, along the constraints, of the surrogate before it learned.
+        spread: standard deviation of D at the temperature that will be sampled, kT.
+        acceptance: predicted by that.
+        labels: all so far.
+        surrogate: after it has learned from them; before, where the round ended the adaptation.
+        reason: why the adaptation ended here; empty where it goes on.
+    """
+
+    calls: int
+    force_error: float
+    spread: float
+    acceptance: float
+    labels: Labels
+    surrogate: Surrogate
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """One line for people."""
+        said = (
+            f"{self.calls} true calls: force error {self.force_error:.1%}, spread of the energy "
+            f"{self.spread:.2f} kT, predicted acceptance {self.acceptance:.0%}"
+        )
+        return f"{said}; {self.reason}" if self.reason else said
+
+
+def adapt_in_rounds(
+    molecule: Molecule,
+    potential: Potential,
+    surrogate: Surrogate,
+    *,
+    temperature_K: float = 300.0,
+    settings: AdaptSettings | None = None,
+    labels: Labels | None = None,
+    starts: Replicas | None = None,
+    show_progress: bool = True,
+) -> Iterator[Round]:
+    """Rounds of exploring, labelling and fitting, one after the other.
+
+    Args:
+        molecule: whose potential it is.
+        potential: the true one: a call for each label.
+        surrogate: to begin with; left as it is.
+        temperature_K: that will be sampled, K.
+        settings: of the adaptation.
+        labels: that have been paid for already, learned from with the first round's.
+        starts: geometries to explore from, nm [S, N, 3]; the conformer where none are given.
+        show_progress: a bar of the true calls on standard error.
+
+    Raises SimulationError when the potential has no energy at any geometry of a round.
+    """
+    settings = settings or AdaptSettings()
+    explorer = _Explorer(molecule, temperature_K, settings)
+    places = molecule.positions[None] if starts is None else starts
+    known, calls = labels, 0
+    total = sum(settings.labels)
+    for number, count in enumerate((*settings.labels, 0)):
+        count = count or max(settings.labels[-1] // 5, 20)  # the last round only judges
+        geometries, cold = explorer.explore(surrogate, places, count)
+        with _calls(molecule, count, show_progress) as told:
+            new, kept = _labelled(molecule, potential, geometries, told)
+        cold, calls = cold[kept], calls + count
+        judged = _judge(molecule, surrogate, new, cold, temperature_K)
+        known = new if known is None else known.joined(new)
+        reached = judged[2] >= settings.target_acceptance
+        if reached or number == len(settings.labels):
+            reason = "the acceptance aimed at is reached" if reached else "the calls are spent"
+            yield Round(calls, *judged, known, surrogate, f"{reason} ({calls} of {total} planned)")
+            return
+        surrogate = surrogate.fit(known)
+        places = new.x[cold] if cold.any() else new.x
+        yield Round(calls, *judged, known, surrogate)
+
+
+class _Explorer:
+    """Monte Carlo on a surrogate that spreads over the conformations a molecule has."""
+
+    def __init__(self, molecule: Molecule, temperature_K: float, settings: AdaptSettings) -> None:
+        self._molecule, self._settings = molecule, settings
+        self._constraints = Constraints(molecule)
+        self._temperatures = geometric(temperature_K, settings.hottest_K, settings.rungs)
+        self._rng = np.random.default_rng(settings.seed)
+
+    def explore(
+        self, surrogate: Surrogate, places: Replicas, count: int
+    ) -> tuple[Replicas, Bool[np.ndarray, " S"]]:
+        """So many geometries, nm, and which of them are of the lowest temperature."""
+        settings, moves = self._settings, self._settings.moves
+        ladder = Ladder(
+            mover_of(surrogate, self._molecule, self._constraints),
+            self._constraints,
+            self._molecule.masses,
+            self._temperatures,
+            moves,
+            self._rng,
+        )
+        shape = (settings.chains, settings.rungs)
+        chosen = self._rng.integers(len(places), size=shape)
+        rungs = ladder.begin(places[chosen].astype(np.float64))
+        rungs = ladder.sweep(rungs, max(1, round(settings.settling_ps / moves.jump_ps)))
+        cold, hot = self._shares(count)
+        frames = -(-max(cold, -(-hot // max(settings.rungs - 1, 1))) // settings.chains)
+        found: list[np.ndarray] = []
+        for _ in range(frames):
+            rungs = ladder.sweep(rungs, max(1, round(settings.spacing_ps / moves.jump_ps)))
+            found.append(rungs.x)
+        x = np.array(found)  # [F, C, T, N, 3]
+        parts = [x[:, :, 0].reshape(-1, *x.shape[3:]), x[:, :, 1:].reshape(-1, *x.shape[3:])]
+        chosen_x = [_spread(part, n) for part, n in zip(parts, (cold, hot), strict=True)]
+        return np.concatenate(chosen_x), np.arange(cold + hot) < cold
+
+    def _shares(self, count: int) -> tuple[int, int]:
+        """Labels at the lowest temperature and above."""
+        if self._settings.rungs == 1:
+            return count, 0
+        cold = max(1, round(self._settings.cold_share * count))
+        return cold, count - cold
+
+
+def _spread(x: Replicas, count: int) -> Replicas:
+    """So many of them, evenly spread."""
+    return x[np.linspace(0, len(x) - 1, count).round().astype(np.int64)] if count else x[:0]
+
+
+def _labelled(
+    molecule: Molecule, potential: Potential, geometries: Replicas, told: Callable[[float], object]
+) -> tuple[Labels, Bool[np.ndarray, " S"]]:
+    """True energies and forces, and which of the geometries can be learned from."""
+    parts: list[Evaluation] = []
+    for first in range(0, len(geometries), 8):
+        parts.append(potential.evaluate(geometries[first : first + 8]))
+        told(len(parts[-1].energies))
+    energies = np.concatenate([part.energies for part in parts])
+    forces = np.concatenate([part.forces for part in parts])
+    sizes = np.sqrt((forces**2).mean((1, 2)))
+    finite = np.isfinite(sizes) & np.isfinite(energies)
+    if not finite.any():
+        raise SimulationError(
+            f"{molecule.name}: the potential has no energy at any of {len(geometries)} geometries: "
+            "check its settings and the molecule."
+        )
+    kept = finite & (sizes <= ABSURD * np.median(sizes[finite]))
+    centred = remove_centre_of_mass(geometries, molecule.masses)
+    return Labels(centred[kept], energies[kept], forces[kept]), kept
+
+
+def _judge(
+    molecule: Molecule,
+    surrogate: Surrogate,
+    new: Labels,
+    cold: Bool[np.ndarray, " S"],
+    temperature_K: float,
+) -> tuple[float, float, float]:
+    """Force error, spread of D in kT and predicted acceptance of a surrogate on new labels."""
+    chosen = np.flatnonzero(cold) if cold.sum() > 1 else np.arange(len(new))
+    found = surrogate.evaluate(new.x[chosen])
+    constraints, mobility = Constraints(molecule), 1.0 / molecule.masses[:, None]
+    root = np.sqrt(molecule.masses)[:, None]
+    x = new.x[chosen]
+    truth = root * constraints.project(x, mobility * new.forces[chosen])
+    error = root * constraints.project(x, mobility * found.forces) - truth
+    difference = new.energies[chosen] - found.energies
+    spread = float(difference.std(ddof=1)) / (BOLTZMANN * temperature_K)
+    relative = math.sqrt(float((error**2).sum() / (truth**2).sum()))
+    return relative, spread, predicted_acceptance(difference, temperature_K)
+
+
+@contextmanager
+def _calls(molecule: Molecule, count: int, show: bool) -> Iterator[Callable[[float], object]]:
+    """Told of true calls as they are made."""
+    if not show:
+        yield lambda amount: None
+        return
+    with progress(f"adapt {molecule.name}: labels", float(count), "calls") as bar:
+        yield bar.update
