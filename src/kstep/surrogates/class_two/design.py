@@ -43,24 +43,20 @@ def design(
 ) -> Design:
     """The design where the coordinates have these values and change so along f directions."""
     features, feature_slopes = features_at(values, form.coordinates, rest)
-    series, series_slopes = series_at(values, form.coordinates, rest)
+    series, series_slopes = (
+        part[:, form.chosen] for part in series_at(values, form.coordinates, rest)
+    )
     moving = gradients.transpose(0, 2, 1)
     feature_moves = moving[:, :, form.features[:, 1]] * feature_slopes[:, None]
     series_moves = moving[:, :, form.series[:, 1]] * series_slopes[:, None]
     one, two = form.products.T
-    product = features[:, one] * features[:, two]
     product_moves = feature_moves[:, :, one] * features[:, None, two]
     product_moves += features[:, None, one] * feature_moves[:, :, two]
+    products = features[:, one] * features[:, two]
     return Design(
-        _shared(form, np.concatenate([series, product], axis=-1)),
-        _shared(form, np.concatenate([series_moves, product_moves], axis=-1)),
+        form.shared(np.concatenate([series, products], axis=-1)),
+        form.shared(np.concatenate([series_moves, product_moves], axis=-1)),
     )
-
-
-def _shared(form: Form, columns: Float[np.ndarray, "*s K"]) -> Float[np.ndarray, "*s P"]:
-    """Columns of parameters from those of functions."""
-    order, starts = form.order
-    return np.add.reduceat(columns[..., order] * form.sign[order], starts, axis=-1)
 
 
 def internal_motions(
@@ -84,3 +80,12 @@ def internal_motions(
 def stiffness(coordinates: InternalCoordinates) -> Float[np.ndarray, " C"]:
     """`MODEL_STIFFNESS` of every coordinate."""
     return np.array([MODEL_STIFFNESS[kind] for kind, _ in coordinates])
+
+
+def rest_of(form: Form, x: Geometries) -> Rest:
+    """Means over geometries, and over coordinates that are alike."""
+    values = np.stack([form.coordinates.measure(one[None])[0][0] for one in x]).mean(axis=0)
+    totals = np.bincount(form.alike, values) / np.maximum(np.bincount(form.alike), 1)
+    blocks = form.coordinates.blocks
+    means = totals[form.alike]
+    return Rest(lengths=means[blocks["bonds"]], cosines=means[blocks["angles"]])

@@ -1,11 +1,11 @@
-"""The form of a class-II force field of a molecule: functions that its energy is a sum of.
+"""The form of a molecule's class-II force field: the functions that its energy is a sum of.
 
 All series of its coordinates, and products of features that are near each other. The energy of a
 molecule is its mirror image's, so odd features meet odd ones, and sines stand alone only where the
-molecule is chiral and never met as its mirror image. Functions that a permutation of equal atoms
-takes into each other share one parameter.
+molecule is chiral, so that it is never met as its mirror image. Functions that a permutation of
+equal atoms takes into each other share one parameter.
 
-Maple et al., J. Comput. Chem. 15, 162 (1994); the name is theirs.
+Maple et al., J. Comput. Chem. 15, 162 (1994), for class II.
 """
 
 from dataclasses import dataclass, field
@@ -16,12 +16,18 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from kstep.surrogates.class_two.coordinates import InternalCoordinates, internal_coordinates
-from kstep.surrogates.class_two.functions import FEATURES, SERIES, places_of
+from kstep.surrogates.class_two.functions import FEATURES, SERIES, Kind, places_of
+from kstep.surrogates.class_two.tying import (
+    coordinates_moved,
+    functions_moved,
+    orbits,
+    products_moved,
+)
 from kstep.system.molecule import Molecule, neighbours
 from kstep.system.symmetry import atom_classes, automorphism_generators
 
-Signed = tuple[Int[np.ndarray, "G n"], Int[np.ndarray, "G n"]]
-"""Where permutations take things, and with what sign."""
+_MANY = 100
+"""More than there are functions of a kind."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,19 +36,19 @@ class Form:
 
     Attributes:
         coordinates: of the molecule.
-        products: the two features of each product [M, 2].
-        owner: the parameter of each function [K].
-        sign: of the parameter in it; 0 where the function does not appear [K].
+        chosen: which of all series of the coordinates appear [O].
+        products: the two features of each [M, 2].
+        owner: the parameter of every function [K].
+        sign: of the parameter in it [K].
         alike: a label for every coordinate, equal for those that permutations exchange [C].
-        n_parameters: P.
     """
 
     coordinates: InternalCoordinates
-    products: Int[np.ndarray, "M 2"]
+    chosen: Int[np.ndarray, " O"] = field(repr=False)
+    products: Int[np.ndarray, "M 2"] = field(repr=False)
     owner: Int[np.ndarray, " K"] = field(repr=False)
     sign: Float[np.ndarray, " K"] = field(repr=False)
     alike: Int[np.ndarray, " C"] = field(repr=False)
-    n_parameters: int
 
     @cached_property
     def features(self) -> Int[np.ndarray, "F 3"]:
@@ -51,44 +57,61 @@ class Form:
 
     @cached_property
     def series(self) -> Int[np.ndarray, "O 3"]:
-        """`places_of` the series."""
-        return places_of(SERIES, self.coordinates)
+        """`places_of` the series that appear."""
+        return places_of(SERIES, self.coordinates)[self.chosen]
+
+    @property
+    def n_parameters(self) -> int:
+        """P."""
+        return int(self.owner.max(initial=-1)) + 1
 
     @cached_property
-    def order(self) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " P"]]:
-        """The functions that appear, by parameter, and where those of each parameter begin."""
+    def by_parameter(self) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " P"]]:
+        """The functions in the order of their parameters, and where those of each begin."""
         order = np.argsort(self.owner, kind="stable")
-        order = order[self.owner[order] < self.n_parameters]
         return order, np.searchsorted(self.owner[order], np.arange(self.n_parameters))
+
+    @cached_property
+    def kinds(self) -> Int[np.ndarray, " P"]:
+        """A number for every parameter, equal for those of functions of one kind."""
+        pair = self.features[self.products, 0]
+        of_products = (len(SERIES) + pair[:, 0]) * _MANY + pair[:, 1]
+        found = np.empty(self.n_parameters, dtype=np.int64)
+        found[self.owner] = np.append(self.series[:, 0] * _MANY + self.series[:, 2], of_products)
+        return found
 
     def coefficients(self, parameters: Float[np.ndarray, " P"]) -> Float[np.ndarray, " K"]:
         """Of every function, kJ/mol."""
-        return np.asarray(self.sign * np.append(parameters, 0.0)[self.owner])
+        return np.asarray(self.sign * parameters[self.owner])
+
+    def shared(self, columns: Float[np.ndarray, "*s K"]) -> Float[np.ndarray, "*s P"]:
+        """What every parameter is multiplied with, from what every coefficient is."""
+        order, starts = self.by_parameter
+        return np.add.reduceat(columns[..., order] * self.sign[order], starts, axis=-1)
 
 
 def form_of(molecule: Molecule) -> Form:
     """The form for a molecule's bonds and elements."""
     coordinates = internal_coordinates(molecule)
-    maps = automorphism_generators(molecule.numbers, molecule.bonds)
     features, series = places_of(FEATURES, coordinates), places_of(SERIES, coordinates)
-    products = _products(coordinates, features)
-    image, turn = _permuted(coordinates, maps)
-    moved = [
-        _series_moved(series, image),
-        _products_moved(products, features, image, turn),
-    ]
-    n_series = len(series)
-    places = np.concatenate([moved[0][0], moved[1][0] + n_series], axis=1)
-    signs = np.concatenate([moved[0][1], moved[1][1]], axis=1)
-    owner, sign = _orbits(places, signs)
     odd = np.array([kind.odd for kind in SERIES])[series[:, 0]]
-    if not _is_chiral(molecule):
-        sign[:n_series][odd] = 0.0
-    kept, renumbered = np.unique(owner[sign != 0], return_inverse=True)
-    owner[:] = len(kept)
-    owner[sign != 0] = renumbered
-    alike, _ = _orbits(image, np.ones_like(image))
-    return Form(coordinates, products, owner, sign, alike, len(kept))
+    chosen = np.flatnonzero(~odd | _is_chiral(molecule))
+    products = _products(coordinates, features)
+    moved = coordinates_moved(
+        coordinates, automorphism_generators(molecule.numbers, molecule.bonds)
+    )
+    series_label, series_sign = orbits(functions_moved(series[chosen], moved[0]))
+    label, sign = orbits(products_moved(products, features, moved))
+    appears = sign != 0.0
+    labels = np.append(series_label, len(series) + label[appears])
+    return Form(
+        coordinates=coordinates,
+        chosen=chosen,
+        products=products[appears],
+        owner=np.unique(labels, return_inverse=True)[1],
+        sign=np.append(series_sign, sign[appears]),
+        alike=orbits(moved)[0],
+    )
 
 
 def _is_chiral(molecule: Molecule) -> bool:
@@ -101,95 +124,27 @@ def _is_chiral(molecule: Molecule) -> bool:
 def _products(
     coordinates: InternalCoordinates, features: Int[np.ndarray, "F 3"]
 ) -> Int[np.ndarray, "M 2"]:
-    """Pairs of near features of different coordinates."""
+    """Pairs of features that are near and may meet."""
     atoms = [set(members) for _, members in coordinates]
-    centre = [set(_centre(kind, members)) for kind, members in coordinates]
+    centres = [set(_centre(kind, members)) for kind, members in coordinates]
     found = []
-    for (i, (kind_i, one, _)), (j, (kind_j, two, _)) in combinations(enumerate(features.tolist()), 2):
-        first, second = FEATURES[kind_i], FEATURES[kind_j]
-        if one == two or first.odd != second.odd:
-            continue
+    for (i, one), (j, two) in combinations(enumerate(features.tolist()), 2):
+        first, second = FEATURES[one[0]], FEATURES[two[0]]
         turning = "torsions" in (first.coordinates, second.coordinates)
-        meet = centre if turning else atoms
-        if {first.name, second.name} in ({"double"}, {"double", "cosine"}):
-            continue
-        if meet[one] & meet[two]:
+        near = centres if turning else atoms
+        if one[1] != two[1] and _may_meet(first, second) and near[one[1]] & near[two[1]]:
             found.append((i, j))
     return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+def _may_meet(first: Kind, second: Kind) -> bool:
+    """Equal under a mirror; cos 2φ only meets stretches and bends."""
+    second_turns = second.coordinates == "torsions"
+    return first.odd == second.odd and not (
+        "double" in (first.name, second.name) and first.coordinates == "torsions" and second_turns
+    )
 
 
 def _centre(kind: str, atoms: tuple[int, ...]) -> tuple[int, ...]:
     """The atoms about which a coordinate moves the others."""
     return {"angles": atoms[1:2], "wings": atoms[:1], "torsions": atoms[1:3]}.get(kind, atoms)
-
-
-def _permuted(coordinates: InternalCoordinates, maps: Int[np.ndarray, "G N"]) -> Signed:
-    """Where permutations of the atoms take every coordinate."""
-    numbers = {named: number for number, named in enumerate(coordinates)}
-    moved = [[_named(kind, tuple(image[list(atoms)].tolist())) for kind, atoms in coordinates]
-             for image in maps]  # fmt: skip
-    shape = (len(maps), len(coordinates))
-    places = np.array([numbers[name] for row in moved for name, _ in row], dtype=np.int64)
-    signs = np.array([sign for row in moved for _, sign in row], dtype=np.int64)
-    return places.reshape(shape), signs.reshape(shape)
-
-
-def _named(kind: str, atoms: tuple[int, ...]) -> tuple[tuple[str, tuple[int, ...]], int]:
-    """A coordinate as `internal_coordinates` writes it, and −1 where its value turns its sign."""
-    if kind == "wings":
-        around = atoms[1:]
-        inversions = sum(one > two for one, two in combinations(around, 2))
-        return (kind, (atoms[0], *sorted(around))), -1 if inversions % 2 else 1
-    inner = atoms[1:3] if kind == "torsions" else (atoms[0], atoms[-1])
-    return (kind, atoms if inner[0] < inner[1] else atoms[::-1]), 1
-
-
-def _series_moved(series: Int[np.ndarray, "O 3"], image: Int[np.ndarray, "G C"]) -> Signed:
-    numbers = {tuple(place): number for number, place in enumerate(series.tolist())}
-    places = [
-        [numbers[kind, row[coordinate], which] for kind, coordinate, which in series.tolist()]
-        for row in image.tolist()
-    ]
-    found = np.array(places, dtype=np.int64).reshape(len(image), len(series))
-    return found, np.ones_like(found)
-
-
-def _products_moved(
-    products: Int[np.ndarray, "M 2"],
-    features: Int[np.ndarray, "F 3"],
-    image: Int[np.ndarray, "G C"],
-    turn: Int[np.ndarray, "G C"],
-) -> Signed:
-    numbers = {tuple(pair): number for number, pair in enumerate(products.tolist())}
-    feature_image, _ = _series_moved(features, image)
-    odd = np.array([kind.name == "wing" for kind in FEATURES])[features[:, 0]]
-    feature_turn = np.where(odd, turn[:, features[:, 1]], 1)
-    pairs = np.sort(feature_image[:, products], axis=-1)
-    places = [[numbers[tuple(pair)] for pair in row] for row in pairs.tolist()]
-    signs = feature_turn[:, products].prod(axis=-1)
-    return np.array(places, dtype=np.int64).reshape(len(image), len(products)), signs
-
-
-def _orbits(
-    places: Int[np.ndarray, "G n"], signs: Int[np.ndarray, "G n"]
-) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Label and sign of things that permutations take into each other; sign 0 where into −itself."""
-    count = places.shape[1]
-    owner, sign = np.full(count, -1, dtype=np.int64), np.zeros(count)
-    for start in range(count):
-        if owner[start] >= 0:
-            continue
-        owner[start], sign[start] = start, 1.0
-        waiting, members, vanishes = [start], [start], False
-        while waiting:
-            place = waiting.pop()
-            for image, turn in zip(places[:, place].tolist(), signs[:, place].tolist(), strict=True):
-                if owner[image] < 0:
-                    owner[image], sign[image] = start, turn * sign[place]
-                    waiting.append(image)
-                    members.append(image)
-                elif sign[image] != turn * sign[place]:
-                    vanishes = True
-        if vanishes:
-            sign[members] = 0.0
-    return owner, sign

@@ -55,18 +55,20 @@ class Kind:
         coordinates: which they are of.
         count: how many of each coordinate.
         odd: whether a mirror turns their signs.
+        turns: whether exchanging equal atoms can do so too.
     """
 
     name: str
     coordinates: str
     count: int = 1
     odd: bool = False
+    turns: bool = False
 
 
 FEATURES = (
     Kind("stretch", "bonds"),
     Kind("bend", "angles"),
-    Kind("wing", "wings", odd=True),
+    Kind("wing", "wings", odd=True, turns=True),
     Kind("cosine", "torsions"),
     Kind("double", "torsions"),
     Kind("sine", "torsions", odd=True),

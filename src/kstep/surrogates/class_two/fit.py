@@ -1,0 +1,93 @@
+"""From labels of a molecule to the parameters of its class-II force field, in closed form."""
+
+import numpy as np
+from jaxtyping import Float
+
+from kstep.protocols import Labels
+from kstep.surrogates.class_two.design import design, internal_motions, stiffness
+from kstep.surrogates.class_two.form import Form
+from kstep.surrogates.class_two.functions import (
+    BEND,
+    EXPONENTIALS,
+    SERIES,
+    STRETCH_NM,
+    WING,
+    Rest,
+)
+from kstep.surrogates.class_two.regression import Moments, Posterior, regress
+from kstep.system.molecule import Molecule
+
+MODEL_REPULSION = 1000.0
+"""Of every pair, times e^(−EXPONENTIALS r/DECAY_NM), kJ/mol."""
+ROOM = 4_000_000
+"""Numbers in the largest array of a part of the labels: small enough for the caches."""
+
+
+def expected(form: Form) -> Float[np.ndarray, " P"]:
+    """Parameters before there are labels: springs of `MODEL_STIFFNESS` and a repulsion of pairs."""
+    springs = stiffness(form.coordinates)[form.series[:, 1]]
+    units = {"stretch": (1, STRETCH_NM), "bend": (1, BEND), "wing": (0, WING)}
+    start = np.zeros(form.n_parameters)
+    for number, kind in enumerate(SERIES):
+        own = form.series[:, 0] == number
+        if kind.name in units:
+            which, unit = units[kind.name]
+            own &= form.series[:, 2] == which
+            start[form.owner[: len(own)][own]] = 0.5 * springs[own] * unit**2
+        if kind.name == "pair":
+            start[form.owner[: len(own)][own & (form.series[:, 2] == EXPONENTIALS)]] = (
+                MODEL_REPULSION
+            )
+    return start
+
+
+def fit(molecule: Molecule, form: Form, rest: Rest, labels: Labels) -> Posterior:
+    """The parameters that energies and forces ask for.
+
+    Raises KstepError where labels are too few or not finite.
+    """
+    start = expected(form)
+    moments = Moments(start)
+    free = 3 * molecule.n_atoms - len(molecule.constraints)
+    part = max(1, ROOM // (free * len(form.owner)))
+    for first in range(0, len(labels), part):
+        some = slice(first, first + part)
+        _add(molecule, form, rest, labels.x[some], labels.energies[some], labels.forces[some],
+             moments)  # fmt: skip
+    return regress(moments, start, usual_sizes(form, moments))
+
+
+def usual_sizes(form: Form, moments: Moments) -> Float[np.ndarray, " P"]:
+    """Root mean squares of the derivatives by parameters, alike for functions of one kind.
+
+    A function that the labels hardly excite is thus held as firmly as others of its kind.
+    """
+    squares = np.diag(moments.gram) / moments.count
+    means = np.bincount(form.kinds, squares) / np.maximum(np.bincount(form.kinds), 1)
+    floor = np.finfo(np.float64).tiny
+    return np.asarray(np.sqrt(np.maximum(means[form.kinds], floor)))
+
+
+def _add(
+    molecule: Molecule,
+    form: Form,
+    rest: Rest,
+    x: Float[np.ndarray, "s N 3"],
+    energies: Float[np.ndarray, " s"],
+    forces: Float[np.ndarray, "s N 3"],
+    moments: Moments,
+) -> None:
+    """Add labels in the units of `kstep.surrogates.class_two.design`."""
+    values, gradients = form.coordinates.measure(x)
+    motions = internal_motions(x, molecule.constraints)
+    moving = gradients.reshape(*values.shape, -1) @ motions
+    pull = forces.reshape(len(x), 1, -1) @ motions
+    hessian = moving.transpose(0, 2, 1) @ (stiffness(form.coordinates)[:, None] * moving)
+    scaling = np.linalg.inv(np.linalg.cholesky(hessian)).transpose(0, 2, 1)
+    found = design(form, rest, values, moving @ scaling)
+    moments.add(
+        energies,
+        found.energies,
+        -(pull @ scaling).ravel(),
+        found.slopes.reshape(-1, form.n_parameters),
+    )
