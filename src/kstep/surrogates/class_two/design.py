@@ -8,10 +8,12 @@ of an error D over the ensemble is at most kT ⟨∇D · H⁻¹ ∇D⟩ (Brascam
 """
 
 from dataclasses import dataclass
+from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from kstep.compiled.machine import compiled, inlined
 from kstep.surrogates.class_two.coordinates import InternalCoordinates
 from kstep.surrogates.class_two.form import Form
 from kstep.surrogates.class_two.functions import Rest, features_at, series_at
@@ -27,12 +29,12 @@ class Design:
     """What the parameters are multiplied with.
 
     Attributes:
-        energies: of every energy [S, P].
-        slopes: of the energy's derivatives along f directions [S, f, P].
+        energies: in every energy [P, S].
+        slopes: in the energy's derivatives along f directions [P, S, f].
     """
 
-    energies: Float[np.ndarray, "S P"]
-    slopes: Float[np.ndarray, "S f P"]
+    energies: Float[np.ndarray, "P S"]
+    slopes: Float[np.ndarray, "P S f"]
 
 
 def design(
@@ -42,21 +44,44 @@ def design(
     gradients: Float[np.ndarray, "S C f"],
 ) -> Design:
     """The design where the coordinates have these values and change so along f directions."""
-    features, feature_slopes = features_at(values, form.coordinates, rest)
-    series, series_slopes = (
-        part[:, form.chosen] for part in series_at(values, form.coordinates, rest)
-    )
-    moving = gradients.transpose(0, 2, 1)
-    feature_moves = moving[:, :, form.features[:, 1]] * feature_slopes[:, None]
-    series_moves = moving[:, :, form.series[:, 1]] * series_slopes[:, None]
-    one, two = form.products.T
-    product_moves = feature_moves[:, :, one] * features[:, None, two]
-    product_moves += features[:, None, one] * feature_moves[:, :, two]
-    products = features[:, one] * features[:, two]
-    return Design(
-        form.shared(np.concatenate([series, products], axis=-1)),
-        form.shared(np.concatenate([series_moves, product_moves], axis=-1)),
-    )
+    features = features_at(values, form.coordinates, rest)
+    series = [part[:, form.chosen] for part in series_at(values, form.coordinates, rest)]
+    energies = np.zeros((form.n_parameters, len(values)))
+    slopes = np.zeros((form.n_parameters, *gradients[:, 0].shape))
+    moving = np.ascontiguousarray(gradients)
+    places = (form.series[:, 1].copy(), form.features[:, 1].copy(), form.products)
+    _add_up(*features, *series, moving, places, form.owner, form.sign, energies, slopes)
+    return Design(energies, slopes)
+
+
+@compiled
+@no_type_check
+def _add_up(
+    features, feature_slopes, series, series_slopes, moving, places, owner, sign, energies, slopes
+):
+    """Add every function to its parameter's rows."""
+    of_series, of_features, products = places
+    for s in range(len(features)):
+        for term in range(len(of_series)):
+            energies[owner[term], s] += sign[term] * series[s, term]
+            weight = sign[term] * series_slopes[s, term]
+            _add_row(slopes[owner[term], s], weight, moving[s, of_series[term]])
+        for term in range(len(products)):
+            one, two = products[term]
+            function = len(of_series) + term
+            row, own = slopes[owner[function], s], sign[function]
+            energies[owner[function], s] += own * features[s, one] * features[s, two]
+            by_one = own * feature_slopes[s, one] * features[s, two]
+            by_two = own * features[s, one] * feature_slopes[s, two]
+            _add_row(row, by_one, moving[s, of_features[one]])
+            _add_row(row, by_two, moving[s, of_features[two]])
+
+
+@inlined
+@no_type_check
+def _add_row(row, weight, direction):
+    for place in range(len(row)):
+        row[place] += weight * direction[place]
 
 
 def internal_motions(

@@ -19,8 +19,8 @@ from kstep.system.molecule import Molecule
 
 MODEL_REPULSION = 1000.0
 """Of every pair, times e^(−EXPONENTIALS r/DECAY_NM), kJ/mol."""
-ROOM = 4_000_000
-"""Numbers in the largest array of a part of the labels: small enough for the caches."""
+ROOM = 2_000
+"""Derivatives that are taken in together."""
 
 
 def expected(form: Form) -> Float[np.ndarray, " P"]:
@@ -49,7 +49,7 @@ def fit(molecule: Molecule, form: Form, rest: Rest, labels: Labels) -> Posterior
     start = expected(form)
     moments = Moments(start)
     free = 3 * molecule.n_atoms - len(molecule.constraints)
-    part = max(1, ROOM // (free * len(form.owner)))
+    part = max(1, ROOM // free)
     for first in range(0, len(labels), part):
         some = slice(first, first + part)
         _add(molecule, form, rest, labels.x[some], labels.energies[some], labels.forces[some],
@@ -89,5 +89,5 @@ def _add(
         energies,
         found.energies,
         -(pull @ scaling).ravel(),
-        found.slopes.reshape(-1, form.n_parameters),
+        found.slopes.reshape(form.n_parameters, -1),
     )

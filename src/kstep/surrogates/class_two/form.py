@@ -66,12 +66,6 @@ class Form:
         return int(self.owner.max(initial=-1)) + 1
 
     @cached_property
-    def by_parameter(self) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " P"]]:
-        """The functions in the order of their parameters, and where those of each begin."""
-        order = np.argsort(self.owner, kind="stable")
-        return order, np.searchsorted(self.owner[order], np.arange(self.n_parameters))
-
-    @cached_property
     def kinds(self) -> Int[np.ndarray, " P"]:
         """A number for every parameter, equal for those of functions of one kind."""
         pair = self.features[self.products, 0]
@@ -83,11 +77,6 @@ class Form:
     def coefficients(self, parameters: Float[np.ndarray, " P"]) -> Float[np.ndarray, " K"]:
         """Of every function, kJ/mol."""
         return np.asarray(self.sign * parameters[self.owner])
-
-    def shared(self, columns: Float[np.ndarray, "*s K"]) -> Float[np.ndarray, "*s P"]:
-        """What every parameter is multiplied with, from what every coefficient is."""
-        order, starts = self.by_parameter
-        return np.add.reduceat(columns[..., order] * self.sign[order], starts, axis=-1)
 
 
 def form_of(molecule: Molecule) -> Form:

@@ -36,30 +36,30 @@ class Moments:
         size = len(start)
         self.gram, self.moment, self.square = np.zeros((size, size)), np.zeros(size), 0.0
         self.count = 0
-        self._designs: list[Float[np.ndarray, "s P"]] = []
+        self._designs: list[Float[np.ndarray, "P s"]] = []
         self._energies: list[Float[np.ndarray, " s"]] = []
 
     def add(
         self,
         energies: Float[np.ndarray, " s"],
-        energy_design: Float[np.ndarray, "s P"],
+        energy_design: Float[np.ndarray, "P s"],
         slopes: Float[np.ndarray, " r"],
-        slope_design: Float[np.ndarray, "r P"],
+        slope_design: Float[np.ndarray, "P r"],
     ) -> None:
         """Take in some energies and derivatives and their designs."""
-        left = slopes - slope_design @ self._start
-        self.gram += slope_design.T @ slope_design
-        self.moment += slope_design.T @ left
+        left = slopes - self._start @ slope_design
+        self.gram += slope_design @ slope_design.T
+        self.moment += slope_design @ left
         self.square += float(left @ left)
         self.count += len(left)
         self._designs.append(energy_design)
-        self._energies.append(energies - energy_design @ self._start)
+        self._energies.append(energies - self._start @ energy_design)
 
-    def energies(self) -> tuple[Column, Float[np.ndarray, "S P"], Float[np.ndarray, " S"]]:
-        """The mean row of the energies' design, and design and energies about their means."""
-        design, energies = np.concatenate(self._designs), np.concatenate(self._energies)
-        centre = design.mean(axis=0)
-        return centre, design - centre, energies - energies.mean()
+    def energies(self) -> tuple[Column, Float[np.ndarray, "P S"], Float[np.ndarray, " S"]]:
+        """The mean of the energies' design, and design and energies about their means."""
+        design, energies = np.concatenate(self._designs, axis=1), np.concatenate(self._energies)
+        centre = design.mean(axis=1)
+        return centre, design - centre[:, None], energies - energies.mean()
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class Posterior:
     Attributes:
         mean: the parameters [P].
         root: a square root of their covariance, R Rᵀ [P, P].
-        centre: the mean row of the energies' design [P].
+        centre: the mean of the energies' design [P].
         noise: standard deviation of what no parameters explain in an energy, kJ/mol.
     """
 
@@ -78,14 +78,14 @@ class Posterior:
     centre: Column
     noise: float
 
-    def energy_spread(self, design: Float[np.ndarray, "R P"]) -> Float[np.ndarray, " R"]:
+    def energy_spread(self, design: Float[np.ndarray, "P S"]) -> Float[np.ndarray, " S"]:
         """Standard deviation of an energy's error, noise included, kJ/mol."""
-        unsure = np.square((design - self.centre) @ self.root).sum(axis=-1)
+        unsure = np.square(self.root.T @ (design - self.centre[:, None])).sum(axis=0)
         return np.asarray(np.sqrt(self.noise**2 + unsure))
 
-    def slope_spread(self, design: Float[np.ndarray, "*r P"]) -> Float[np.ndarray, "*r"]:
+    def slope_spread(self, design: Float[np.ndarray, "P r"]) -> Float[np.ndarray, " r"]:
         """Standard deviation of a derivative by what the parameters may still be."""
-        return np.asarray(np.sqrt(np.square(design @ self.root).sum(axis=-1)))
+        return np.asarray(np.sqrt(np.square(self.root.T @ design).sum(axis=0)))
 
 
 def regress(moments: Moments, start: Column, scale: Column) -> Posterior:
@@ -117,7 +117,7 @@ class _Problem:
         self,
         moments: Moments,
         scale: Column,
-        design: Float[np.ndarray, "S P"],
+        design: Float[np.ndarray, "P S"],
         energies: Float[np.ndarray, " S"],
     ) -> None:
         size = len(scale)
@@ -125,8 +125,8 @@ class _Problem:
         by_slopes[:size, :size] = moments.gram / scale[:, None] / scale
         by_slopes[size, :size] = moments.moment / scale
         by_slopes[size, size] = moments.square
-        scaled = np.column_stack([design / scale, energies])
-        by_energies[:] = scaled.T @ scaled
+        scaled = np.vstack([design / scale[:, None], energies])
+        by_energies[:] = scaled @ scaled.T
         self._by_slopes, self._by_energies = by_slopes, by_energies
         self._scale, self._n_slopes, self._n_energies = scale, moments.count, len(energies) - 1
         self._known: dict[tuple[float, float], float] = {}

@@ -123,7 +123,7 @@ class ClassTwo:
             directions = gradients.reshape(*values.shape, -1)
             found = design(self.form, self.rest, values, directions)
             energies[number] = self.posterior.energy_spread(found.energies)[0]
-            forces[number] = self.posterior.slope_spread(found.slopes[0]).reshape(one.shape)
+            forces[number] = self.posterior.slope_spread(found.slopes[:, 0]).reshape(one.shape)
         return Uncertainty(energies, forces)
 
     def save(self, path: Path) -> None:

@@ -1,0 +1,148 @@
+"""How good a class-II force field gets by how many labels, under GFN2-xTB.
+
+    python benchmarks/class_two.py data/raw/phenol data/raw/aspirin --rounds 200 300 500
+
+For every folder of a prepared molecule: rounds of exploring by the force field itself, at 300 to
+600 K from the conformer (springs before there are labels), labelling and fitting. Then the nested
+chain at 300 K with the last force field: acceptance and the spread s of D = U_true − U_learned over
+its own ensemble, in kT, on states that it never saw. `predicted` is what the posterior said of
+these states without their energies. Force errors are relative, along the constraints. Seconds are
+CPU seconds of one thread; µs are those of one step of velocity Verlet for eight replicas together.
+"""
+
+import argparse
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kstep.adaptation.rounds import AdaptSettings, adapt_in_rounds
+from kstep.config import PotentialConfig
+from kstep.potentials import make_potential
+from kstep.protocols import Evaluation, Identity, Labels, Replicas
+from kstep.sampling.ladder import Moves
+from kstep.sampling.run import SampleSettings, sample
+from kstep.sampling.samples import predicted_acceptance
+from kstep.surrogates.class_two import ClassTwo
+from kstep.system.molecule import Molecule
+from kstep.system.prepared import load_molecule
+from kstep.units import BOLTZMANN
+
+TEMPERATURE_K = 300.0
+STEPS = 3000
+"""Of velocity Verlet that are timed."""
+
+
+class Gfn2:
+    """GFN2-xTB of one molecule, as a potential of replicas."""
+
+    def __init__(self, molecule: Molecule) -> None:
+        config = PotentialConfig(name="gfn2-xtb")
+        self._one = make_potential(config, molecule.name, molecule.numbers, molecule.positions)
+
+    @property
+    def identity(self) -> Identity:
+        return {"potential": "gfn2-xtb"}
+
+    def evaluate(self, x: Replicas) -> Evaluation:
+        energies, forces = zip(*(self._one(np.ascontiguousarray(one)) for one in x), strict=True)
+        return Evaluation(np.array(energies), np.array(forces))
+
+
+@dataclass(frozen=True, eq=False)
+class TimedFit:
+    """A `ClassTwo` that says how long its fit took."""
+
+    inner: ClassTwo
+    seconds: float = 0.0
+
+    @property
+    def identity(self) -> Identity:
+        return self.inner.identity
+
+    def evaluate(self, x: Replicas) -> Evaluation:
+        return self.inner.evaluate(x)
+
+    def energies(self, x: Replicas) -> np.ndarray:
+        return self.inner.energies(x)
+
+    def verlet(self, x: Replicas, v: Replicas, n: int, dt: float) -> tuple[Replicas, Replicas]:
+        return self.inner.verlet(x, v, n, dt)
+
+    def fit(self, labels: Labels) -> "TimedFit":
+        began = time.process_time()
+        return TimedFit(self.inner.fit(labels), time.process_time() - began)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("molecules", nargs="+", type=Path)
+    parser.add_argument("--rounds", nargs="+", type=int, default=[200, 300, 500])
+    parser.add_argument("--samples", type=int, default=60, help="of each of four chains")
+    parser.add_argument("--spacing-ps", type=float, default=2.0)
+    parser.add_argument("--rungs", type=int, default=4)
+    options = parser.parse_args()
+    for folder in options.molecules:
+        molecule = load_molecule(folder)
+        learned = adapted(molecule, tuple(options.rounds))
+        settings = SampleSettings(
+            per_chain=options.samples,
+            spacing_ps=options.spacing_ps,
+            rungs=options.rungs,
+            hottest_K=500.0,
+            moves=Moves(dt_ps=0.002, jump_steps=16),
+        )
+        judge(molecule, learned, settings)
+
+
+def adapted(molecule: Molecule, rounds: tuple[int, ...]) -> ClassTwo:
+    """The force field of the last round; every round is printed."""
+    print(f"{molecule.name}: {molecule.n_atoms} atoms")
+    settings = AdaptSettings(labels=rounds, target_acceptance=2.0)
+    surrogate = TimedFit(ClassTwo.of(molecule))
+    for found in adapt_in_rounds(
+        molecule, Gfn2(molecule), surrogate, settings=settings, show_progress=False
+    ):
+        fitted = found.surrogate
+        print(
+            f"  {found.calls:5d} calls, judged before they were learned from: force error "
+            f"{found.force_error:6.1%}, s = {found.spread:.2f} kT; fit of {len(found.labels)} "
+            f"labels in {fitted.seconds:.1f} s",
+            flush=True,
+        )
+    return fitted.inner
+
+
+def judge(molecule: Molecule, learned: ClassTwo, settings: SampleSettings) -> None:
+    """Acceptance and D over a nested chain."""
+    thermal = BOLTZMANN * TEMPERATURE_K
+    samples = sample(
+        molecule, Gfn2(molecule), learned, temperature_K=TEMPERATURE_K, settings=settings,
+        show_progress=False,
+    )  # fmt: skip
+    difference = samples.proposed_difference[np.isfinite(samples.proposed_difference)]
+    states = samples.x[::4].reshape(-1, molecule.n_atoms, 3)
+    spread = math.sqrt(np.square(learned.uncertainty(states).energies).mean()) / thermal
+    print(
+        f"  {learned.form.n_parameters} parameters; over its own ensemble s = "
+        f"{difference.std() / thermal:.2f} kT (predicted {spread:.2f}); accepted "
+        f"{samples.accepted.mean():.1%} of {samples.accepted.size} (erfc(s/2) "
+        f"{predicted_acceptance(difference, TEMPERATURE_K):.1%}, predicted "
+        f"{math.erfc(spread / 2):.1%}); {microseconds(molecule, learned):.1f} µs",
+        flush=True,
+    )
+
+
+def microseconds(molecule: Molecule, learned: ClassTwo) -> float:
+    """Of one step of velocity Verlet of eight replicas together."""
+    x = np.repeat(molecule.positions[None], 8, axis=0)
+    learned.verlet(x, np.zeros_like(x), 100, 0.001)
+    began = time.process_time()
+    learned.verlet(x, np.zeros_like(x), STEPS, 0.001)
+    return 1e6 * (time.process_time() - began) / STEPS
+
+
+if __name__ == "__main__":
+    main()
