@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from kstep.compiled.machine import compiled, inlined
 from kstep.surrogates.class_two.coordinates import InternalCoordinates
 from kstep.surrogates.class_two.form import Form
-from kstep.surrogates.class_two.functions import Rest, features_at, series_at
+from kstep.surrogates.class_two.functions import MARGIN, Seen, amplitudes, features_at, series_at
 
 MODEL_STIFFNESS = {"bonds": 2.5e5, "angles": 350.0, "wings": 60.0, "torsions": 8.0, "pairs": 30.0}
 """Curvatures of the energy by coordinates of each kind, kJ/mol, nm and rad."""
@@ -39,13 +39,13 @@ class Design:
 
 def design(
     form: Form,
-    rest: Rest,
+    seen: Seen,
     values: Float[np.ndarray, "S C"],
     gradients: Float[np.ndarray, "S C f"],
 ) -> Design:
     """The design where the coordinates have these values and change so along f directions."""
-    features = features_at(values, form.coordinates, rest)
-    series = [part[:, form.chosen] for part in series_at(values, form.coordinates, rest)]
+    features = features_at(values, form.coordinates, seen)
+    series = [part[:, form.chosen] for part in series_at(values, form.coordinates, seen)]
     energies = np.zeros((form.n_parameters, len(values)))
     slopes = np.zeros((form.n_parameters, *gradients[:, 0].shape))
     moving = np.ascontiguousarray(gradients)
@@ -107,10 +107,14 @@ def stiffness(coordinates: InternalCoordinates) -> Float[np.ndarray, " C"]:
     return np.array([MODEL_STIFFNESS[kind] for kind, _ in coordinates])
 
 
-def rest_of(form: Form, x: Geometries) -> Rest:
-    """Means over geometries, and over coordinates that are alike."""
-    values = np.stack([form.coordinates.measure(one[None])[0][0] for one in x]).mean(axis=0)
-    totals = np.bincount(form.alike, values) / np.maximum(np.bincount(form.alike), 1)
-    blocks = form.coordinates.blocks
-    means = totals[form.alike]
-    return Rest(lengths=means[blocks["bonds"]], cosines=means[blocks["angles"]])
+def seen_in(form: Form, x: Geometries) -> Seen:
+    """What the coordinates are in these geometries."""
+    values = np.concatenate([form.coordinates.measure(one[None])[0] for one in x])
+    count = form.alike.max(initial=-1) + 1
+    low, high = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(low, form.alike, values.min(axis=0))
+    np.maximum.at(high, form.alike, values.max(axis=0))
+    totals = np.bincount(form.alike, values.mean(axis=0))
+    mean = totals / np.maximum(np.bincount(form.alike), 1)
+    margin = MARGIN * amplitudes(form.coordinates)
+    return Seen(mean[form.alike], low[form.alike] - margin, high[form.alike] + margin)

@@ -12,7 +12,7 @@ from kstep.surrogates.class_two.functions import (
     SERIES,
     STRETCH_NM,
     WING,
-    Rest,
+    Seen,
 )
 from kstep.surrogates.class_two.regression import Moments, Posterior, regress
 from kstep.system.molecule import Molecule
@@ -41,7 +41,7 @@ def expected(form: Form) -> Float[np.ndarray, " P"]:
     return start
 
 
-def fit(molecule: Molecule, form: Form, rest: Rest, labels: Labels) -> Posterior:
+def fit(molecule: Molecule, form: Form, seen: Seen, labels: Labels) -> Posterior:
     """The parameters that energies and forces ask for.
 
     Raises KstepError where labels are too few or not finite.
@@ -52,7 +52,7 @@ def fit(molecule: Molecule, form: Form, rest: Rest, labels: Labels) -> Posterior
     part = max(1, ROOM // free)
     for first in range(0, len(labels), part):
         some = slice(first, first + part)
-        _add(molecule, form, rest, labels.x[some], labels.energies[some], labels.forces[some],
+        _add(molecule, form, seen, labels.x[some], labels.energies[some], labels.forces[some],
              moments)  # fmt: skip
     return regress(moments, start, usual_sizes(form, moments))
 
@@ -71,7 +71,7 @@ def usual_sizes(form: Form, moments: Moments) -> Float[np.ndarray, " P"]:
 def _add(
     molecule: Molecule,
     form: Form,
-    rest: Rest,
+    seen: Seen,
     x: Float[np.ndarray, "s N 3"],
     energies: Float[np.ndarray, " s"],
     forces: Float[np.ndarray, "s N 3"],
@@ -84,7 +84,7 @@ def _add(
     pull = forces.reshape(len(x), 1, -1) @ motions
     hessian = moving.transpose(0, 2, 1) @ (stiffness(form.coordinates)[:, None] * moving)
     scaling = np.linalg.inv(np.linalg.cholesky(hessian)).transpose(0, 2, 1)
-    found = design(form, rest, values, moving @ scaling)
+    found = design(form, seen, values, moving @ scaling)
     moments.add(
         energies,
         found.energies,

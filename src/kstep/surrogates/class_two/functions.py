@@ -5,7 +5,9 @@ sines of torsions. *Series* stand alone: powers of a stretch, a bend and a wing,
 functions of the distance of a pair.
 
 The far ends of stretches and bends are bounded: u = s/√(1 + s²/L²) takes the place of s in products
-and in powers above 2, so that no coefficients of these make a hole without bottom.
+and in powers above 2, so that no coefficients of these make a hole without bottom. *Walls* rise
+where bonds, angles and pairs leave the range in which they have been seen, so that nothing falls
+into holes where no label says anything.
 """
 
 from collections.abc import Callable
@@ -33,17 +35,31 @@ DECAY_NM = 0.2
 EXPONENTIALS = 4
 """A pair has e^(−n r/DECAY_NM) up to this n, beside the softened 1/r."""
 
+WALL = 10.0
+"""kJ/mol at a typical amplitude (a pair's is a stretch's) beyond the range; it grows as a square."""
+MARGIN = 2.0
+"""Amplitudes by which the range is wider than what has been seen."""
+FAR = 1e3
+"""Beyond all values of coordinates."""
+
 Values = Float[np.ndarray, "S n"]
 Both = tuple[Values, Values]
 """Values of functions and their slopes by the coordinate."""
 
 
 @dataclass(frozen=True, eq=False)
-class Rest:
-    """Values at rest: lengths of the bonds, nm [B], and cosines of the angles [A]."""
+class Seen:
+    """Values that coordinates have had; alike ones together.
 
-    lengths: Float[np.ndarray, " B"]
-    cosines: Float[np.ndarray, " A"]
+    Attributes:
+        mean: from which stretches and bends are measured [C].
+        low, high: between which there are no walls [C]; those of wings and torsions count for
+            nothing, nor does `high` of pairs.
+    """
+
+    mean: Float[np.ndarray, " C"]
+    low: Float[np.ndarray, " C"]
+    high: Float[np.ndarray, " C"]
 
 
 @dataclass(frozen=True)
@@ -97,10 +113,11 @@ def places_of(kinds: tuple[Kind, ...], coordinates: InternalCoordinates) -> Int[
     ).reshape(-1, 3)
 
 
-def features_at(values: Values, coordinates: InternalCoordinates, rest: Rest) -> Both:
+def features_at(values: Values, coordinates: InternalCoordinates, seen: Seen) -> Both:
     """The features where the coordinates have these values."""
     stretch, bend, wing, angle, _ = _split(values, coordinates)
-    s, q = _stretch(stretch, rest), _bend(bend, rest)
+    mean = _split(seen.mean[None], coordinates)
+    s, q = (stretch - mean[0]) / STRETCH_NM, (mean[1] - bend) / BEND
     columns = [
         (_bounded(s), _bounded_slope(s) / STRETCH_NM),
         (_bounded(q), -_bounded_slope(q) / BEND),
@@ -112,10 +129,11 @@ def features_at(values: Values, coordinates: InternalCoordinates, rest: Rest) ->
     return _joined(columns)
 
 
-def series_at(values: Values, coordinates: InternalCoordinates, rest: Rest) -> Both:
+def series_at(values: Values, coordinates: InternalCoordinates, seen: Seen) -> Both:
     """The functions of one coordinate where the coordinates have these values."""
     stretch, bend, wing, angle, distance = _split(values, coordinates)
-    s, q = _stretch(stretch, rest), _bend(bend, rest)
+    mean = _split(seen.mean[None], coordinates)
+    s, q = (stretch - mean[0]) / STRETCH_NM, (mean[1] - bend) / BEND
     turns = np.arange(1, TURNS + 1)
     phase = angle[..., None] * turns
     w = wing[..., None] / WING
@@ -132,16 +150,26 @@ def series_at(values: Values, coordinates: InternalCoordinates, rest: Rest) -> B
     )
 
 
+def walls_at(
+    values: Values, coordinates: InternalCoordinates, seen: Seen
+) -> tuple[Float[np.ndarray, " S"], Values]:
+    """The energy of all walls, kJ/mol, and its slopes by the coordinates [S, C]."""
+    units = amplitudes(coordinates)
+    excess = np.minimum(values - seen.low, 0.0) + np.maximum(values - seen.high, 0.0)
+    blocks = coordinates.blocks
+    excess[:, blocks["wings"].start : blocks["torsions"].stop] = 0.0
+    excess[:, blocks["pairs"]] = np.minimum(excess[:, blocks["pairs"]], 0.0)
+    return WALL * np.square(excess / units).sum(axis=1), 2.0 * WALL * excess / units**2
+
+
+def amplitudes(coordinates: InternalCoordinates) -> Float[np.ndarray, " C"]:
+    """What walls measure every coordinate in."""
+    units = {"bonds": STRETCH_NM, "angles": BEND, "wings": WING, "torsions": 1.0}
+    return np.array([units.get(kind, STRETCH_NM) for kind, _ in coordinates])
+
+
 def _split(values: Values, coordinates: InternalCoordinates) -> list[Values]:
     return [values[:, place] for place in coordinates.blocks.values()]
-
-
-def _stretch(lengths: Values, rest: Rest) -> Values:
-    return (lengths - rest.lengths) / STRETCH_NM
-
-
-def _bend(cosines: Values, rest: Rest) -> Values:
-    return (rest.cosines - cosines) / BEND
 
 
 def _bounded(s: Values) -> Values:

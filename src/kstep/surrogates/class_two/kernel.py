@@ -23,7 +23,7 @@ from kstep.compiled.functions import (
     times,
     vector,
 )
-from kstep.compiled.lanes import LANES, load, splat, sqrt, store
+from kstep.compiled.lanes import LANES, load, splat, sqrt, store, where_below
 from kstep.compiled.machine import compiled, inlined
 from kstep.compiled.propagation import register
 from kstep.surrogates.class_two.form import Form
@@ -31,12 +31,14 @@ from kstep.surrogates.class_two.functions import (
     BEND,
     BOUND,
     DECAY_NM,
+    FAR,
     FEATURES,
     SERIES,
     SOFT_NM,
     STRETCH_NM,
+    WALL,
     WING,
-    Rest,
+    Seen,
 )
 
 
@@ -45,7 +47,9 @@ class Tables(NamedTuple):
 
     Attributes:
         bonds, angles, wings, torsions, pairs: atoms of each coordinate.
-        lengths, cosines: of bonds and angles at rest.
+        middle: lengths and cosines from which bonds and angles are measured [B + A].
+        low, high: of these, in amplitudes, between which there are no walls [B + A].
+        nearest: the same for pairs, nm [P].
         stretch, bend, wing, turn, twist, pair: coefficients of the series of each coordinate,
             kJ/mol; `twist` has no columns where no sine stands alone.
         starts: where the partners of each feature begin, and in the end their number [F + 1].
@@ -58,8 +62,10 @@ class Tables(NamedTuple):
     wings: Int[np.ndarray, "W 4"]
     torsions: Int[np.ndarray, "T 4"]
     pairs: Int[np.ndarray, "P 2"]
-    lengths: Float[np.ndarray, " B"]
-    cosines: Float[np.ndarray, " A"]
+    middle: Float[np.ndarray, " b"]
+    low: Float[np.ndarray, " b"]
+    high: Float[np.ndarray, " b"]
+    nearest: Float[np.ndarray, " P"]
     stretch: Float[np.ndarray, "B 4"]
     bend: Float[np.ndarray, "A 4"]
     wing: Float[np.ndarray, "W 2"]
@@ -90,7 +96,7 @@ class Scratch(NamedTuple):
     arms: Float[np.ndarray, "C 3 3 L"]
 
 
-def make_tables(form: Form, rest: Rest, coefficients: Float[np.ndarray, " K"]) -> Tables:
+def make_tables(form: Form, seen: Seen, coefficients: Float[np.ndarray, " K"]) -> Tables:
     """The force field with these coefficients of the functions of a form."""
     coordinates, blocks = form.coordinates, form.coordinates.blocks
     series = {}
@@ -101,6 +107,9 @@ def make_tables(form: Form, rest: Rest, coefficients: Float[np.ndarray, " K"]) -
         series[kind.name] = np.zeros(shape)
         rows, columns = form.series[own, 1] - place.start, form.series[own, 2]
         series[kind.name][rows, columns] = coefficients[own]
+    soft = slice(0, blocks["angles"].stop)
+    unit = np.where(np.arange(soft.stop) < blocks["bonds"].stop, STRETCH_NM, -BEND)
+    walls = [(bound[soft] - seen.mean[soft]) / unit for bound in (seen.low, seen.high)]
     both = np.concatenate([form.products, form.products[:, ::-1]])
     order = np.lexsort((both[:, 1], both[:, 0]))
     weights = np.tile(coefficients[len(form.series) :], 2)
@@ -110,8 +119,10 @@ def make_tables(form: Form, rest: Rest, coefficients: Float[np.ndarray, " K"]) -
         wings=coordinates.wings,
         torsions=coordinates.torsions,
         pairs=coordinates.pairs,
-        lengths=rest.lengths,
-        cosines=rest.cosines,
+        middle=seen.mean[soft],
+        low=np.minimum(*walls),
+        high=np.maximum(*walls),
+        nearest=seen.low[blocks["pairs"]],
         **series,
         starts=np.searchsorted(both[order, 0], np.arange(len(form.features) + 1)),
         partners=np.ascontiguousarray(both[order, 1]),
@@ -143,7 +154,7 @@ def evaluate_energy(x, tables, scratch, result):
     for feature in range(len(scratch.features)):
         products += load(scratch.features[feature]) * load(scratch.gains[feature])
     for term in range(len(tables.pairs)):
-        _, energy, _ = _pair_at(x, tables.pairs[term], tables.pair[term])
+        _, energy, _ = _pair_at(x, term, tables)
         total += energy
     store(result, total + 0.5 * products)  # every product was met from both sides
 
@@ -160,7 +171,7 @@ def evaluate_force(x, tables, scratch, result):
     _push(tables, scratch, result)
     for term in range(len(tables.pairs)):
         one, two = tables.pairs[term]
-        link, _, pull = _pair_at(x, tables.pairs[term], tables.pair[term])
+        link, _, pull = _pair_at(x, term, tables)
         add_vector(result[one], -pull, link)
         add_vector(result[two], pull, link)
 
@@ -175,14 +186,14 @@ def _measure(x, tables, scratch):
     total, place = splat(0.0), 0
     for term in range(len(tables.bonds)):
         direction, inverse = _direction(x, tables.bonds[term, 1], tables.bonds[term, 0])
-        deviation = (1.0 / inverse - tables.lengths[term]) * (1.0 / STRETCH_NM)
-        total += _deviate(place, deviation, 1.0 / STRETCH_NM, tables.stretch[term], scratch)
+        deviation = (1.0 / inverse - tables.middle[place]) * (1.0 / STRETCH_NM)
+        total += _deviate(place, deviation, 1.0 / STRETCH_NM, tables.stretch[term], tables, scratch)
         put_vector(scratch.arms[place, 0], direction)
         place += 1
     for term in range(len(tables.angles)):
         cosine = _measure_angle(x, tables.angles[term], scratch.arms[place])
-        deviation = (tables.cosines[term] - cosine) * (1.0 / BEND)
-        total += _deviate(place, deviation, -1.0 / BEND, tables.bend[term], scratch)
+        deviation = (tables.middle[place] - cosine) * (1.0 / BEND)
+        total += _deviate(place, deviation, -1.0 / BEND, tables.bend[term], tables, scratch)
         place += 1
     for term in range(len(tables.wings)):
         wing = _measure_wing(x, tables.wings[term], scratch.arms[place]) * (1.0 / WING)
@@ -210,8 +221,9 @@ def _direction(x, tail, head):
 
 @inlined
 @no_type_check
-def _deviate(place, s, unit, powers, scratch):
+def _deviate(place, s, unit, powers, tables, scratch):
     """Energy of the powers of a stretch or bend s, which changes by `unit` with its coordinate."""
+    excess = _beyond(s, tables.low[place], tables.high[place])
     square = s * s
     shrink = 1.0 / (1.0 + square * (1.0 / BOUND**2))
     root = sqrt(shrink)
@@ -220,8 +232,16 @@ def _deviate(place, s, unit, powers, scratch):
     slope = powers[0] + 2.0 * powers[1] * s + upper * (3.0 * powers[2] + 4.0 * quartic) * rate
     store(scratch.features[place], u)
     store(scratch.rates[place], rate * unit)
-    store(scratch.slopes[place], slope * unit)
-    return s * powers[0] + square * powers[1] + upper * u * (powers[2] + quartic)
+    store(scratch.slopes[place], (slope + 2.0 * WALL * excess) * unit)
+    energy = s * powers[0] + square * powers[1] + upper * u * (powers[2] + quartic)
+    return energy + WALL * excess * excess
+
+
+@inlined
+@no_type_check
+def _beyond(value, low, high):
+    """By how much a value is above or (negative) below a range."""
+    return where_below(value, low, value - low, where_below(high, value, value - high, 0.0))
 
 
 @inlined
@@ -357,9 +377,10 @@ def _pass_on(atoms, slope, arms, force):
 
 @inlined
 @no_type_check
-def _pair_at(x, atoms, coefficients):
+def _pair_at(x, term, tables):
     """The link of a pair, its energy, and the energy's gain by the distance, over the distance."""
-    link = between(x, atoms[1], atoms[0])
+    coefficients = tables.pair[term]
+    link = between(x, tables.pairs[term, 1], tables.pairs[term, 0])
     square = dot(link, link)
     distance = sqrt(square)
     inverse = 1.0 / sqrt(square + SOFT_NM**2)
@@ -369,8 +390,10 @@ def _pair_at(x, atoms, coefficients):
         energy = (energy + coefficients[power]) * near
         slope = (slope + power * coefficients[power]) * near
     charge = coefficients[0] * inverse
-    pull = slope * (-1.0 / DECAY_NM) / distance - charge * inverse * inverse
-    return link, energy + charge, pull
+    excess = _beyond(distance, tables.nearest[term], FAR) * (1.0 / STRETCH_NM)
+    slope = slope * (-1.0 / DECAY_NM) + excess * (2.0 * WALL / STRETCH_NM)
+    pull = slope / distance - charge * inverse * inverse
+    return link, energy + charge + WALL * excess * excess, pull
 
 
 _ORDER = ("stretch", "bend", "wing", "cosine", "double", "sine")

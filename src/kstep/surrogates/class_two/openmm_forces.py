@@ -18,22 +18,22 @@ from kstep.surrogates.class_two.functions import (
     SOFT_NM,
     STRETCH_NM,
     TURNS,
+    WALL,
     WING,
     WING_POWERS,
     Kind,
-    Rest,
+    Seen,
 )
 
 _ATOMS = {"bonds": 2, "angles": 3, "wings": 4, "torsions": 4}
 
 
 def openmm_forces(
-    form: Form, rest: Rest, coefficients: Float[np.ndarray, " K"]
+    form: Form, seen: Seen, coefficients: Float[np.ndarray, " K"]
 ) -> list[openmm.Force]:
     """The functions of a form with these coefficients: one force a kind of functions."""
-    at_rest = _at_rest(form, rest)
     atoms = [members for _, members in form.coordinates]
-    forces = [_series(form, number, kind, coefficients, at_rest, atoms)
+    forces = [_series(form, number, kind, coefficients, seen, atoms)
               for number, kind in enumerate(SERIES)]  # fmt: skip
     kinds = form.features[form.products, 0]
     for pair in np.unique(kinds, axis=0):
@@ -42,19 +42,11 @@ def openmm_forces(
         force = _product(one, two)
         for number in own:
             coordinates = form.features[form.products[number], 1]
-            values = [coefficients[len(form.series) + number], *at_rest[coordinates]]
+            values = [coefficients[len(form.series) + number], *seen.mean[coordinates]]
             members = [atom for coordinate in coordinates for atom in atoms[coordinate]]
             force.addBond(members, values)
         forces.append(force)
     return [force for force in forces if force is not None]
-
-
-def _at_rest(form: Form, rest: Rest) -> Float[np.ndarray, " C"]:
-    """What the values of coordinates are measured from; 0 for wings, torsions and pairs."""
-    values = np.zeros(len(form.coordinates))
-    values[form.coordinates.blocks["bonds"]] = rest.lengths
-    values[form.coordinates.blocks["angles"]] = rest.cosines
-    return values
 
 
 def _series(
@@ -62,7 +54,7 @@ def _series(
     number: int,
     kind: Kind,
     coefficients: Float[np.ndarray, " K"],
-    at_rest: Float[np.ndarray, " C"],
+    seen: Seen,
     atoms: Sequence[tuple[int, ...]],
 ) -> openmm.Force | None:
     """The functions of one kind, of all coordinates that have them."""
@@ -70,9 +62,10 @@ def _series(
     if not len(own):
         return None
     energies = {
-        "stretch": (openmm.CustomBondForce, f"{_powers()}; {_bounded('u', _stretch('r', 'rest'))}"),
+        "stretch": (openmm.CustomBondForce, f"{_powers()}+{_walls('r', STRETCH_NM)}; {_bounded('u', _stretch('r', 'rest'))}"),
         "bend": (openmm.CustomAngleForce,
-                 f"{_powers()}; {_bounded('u', _bend('cos(theta)', 'rest'))}"),
+                 f"{_powers()}+{_walls('cos(theta)', BEND)}; "
+                 f"{_bounded('u', _bend('cos(theta)', 'rest'))}"),
         "wing": (_four, f"{_sum(f'w^{power}' for power in WING_POWERS)}; {_wing('w', 1)}"),
         "turn": (openmm.CustomTorsionForce,
                  _sum(f"cos({n}*theta)" for n in range(1, TURNS + 1))),
@@ -83,14 +76,15 @@ def _series(
     make, energy = energies[kind.name]
     force = make(energy)
     force.setName(f"class II {kind.name}")
-    names = ["rest", *(f"c{which}" for which in range(kind.count))]
+    names = ["rest", "low", "high", *(f"c{which}" for which in range(kind.count))]
     add = {"addBond": "PerBond", "addAngle": "PerAngle", "addTorsion": "PerTorsion"}
     method = next(name for name in add if hasattr(force, name))
     for name in names:
         getattr(force, f"add{add[method]}Parameter")(name)
     for coordinate in np.unique(form.series[own, 1]):
         mine = own[form.series[own, 1] == coordinate]
-        values = [at_rest[coordinate], *coefficients[mine]]
+        values = [getattr(seen, name)[coordinate] for name in ("mean", "low", "high")]
+        values.extend(coefficients[mine])
         members = atoms[coordinate]
         if kind.name == "wing":
             force.addBond(members, values)
@@ -148,6 +142,11 @@ def _bend(cosine: str, rest: str) -> str:
     return f"({rest}-{cosine})/{BEND!r}"
 
 
+def _walls(value: str, unit: float) -> str:
+    """What rises where a coordinate leaves its range."""
+    return f"{WALL!r}*((max(0,low-{value})^2+max(0,{value}-high)^2)/{unit!r}^2)"
+
+
 def _bounded(name: str, deviation: str) -> str:
     """u of s."""
     return f"{name}=s{name}/sqrt(1+(s{name}/{BOUND!r})^2); s{name}={deviation}"
@@ -166,4 +165,5 @@ def _wing(name: str, centre: int) -> str:
 
 def _pair() -> str:
     near = "+".join(f"c{power}*near^{power}" for power in range(1, EXPONENTIALS + 1))
-    return f"c0/sqrt(r^2+{SOFT_NM!r}^2)+{near}; near=exp(-r/{DECAY_NM!r})"
+    wall = f"{WALL!r}*(max(0,low-r)/{STRETCH_NM!r})^2"
+    return f"c0/sqrt(r^2+{SOFT_NM!r}^2)+{near}+{wall}; near=exp(-r/{DECAY_NM!r})"

@@ -13,10 +13,10 @@ from kstep.compiled.propagation import Kernel
 from kstep.compiled.rigid import rigid_tables
 from kstep.errors import ArtifactError
 from kstep.protocols import Evaluation, Identity, Labels, Replicas
-from kstep.surrogates.class_two.design import design, rest_of
+from kstep.surrogates.class_two.design import design, seen_in
 from kstep.surrogates.class_two.fit import expected, fit
 from kstep.surrogates.class_two.form import Form, form_of
-from kstep.surrogates.class_two.functions import Rest
+from kstep.surrogates.class_two.functions import FAR, Seen
 from kstep.surrogates.class_two.kernel import make_scratch, make_tables
 from kstep.surrogates.class_two.regression import Posterior
 from kstep.system.molecule import Molecule
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import openmm
 
 SCHEMA, SCHEMA_VERSION = "kstep.class_two", 1
-_ARRAYS = ("parameters", "lengths", "cosines")
+_ARRAYS = ("parameters", "mean", "low", "high")
 _POSTERIOR = ("root", "centre", "noise")
 
 
@@ -50,7 +50,7 @@ class ClassTwo:
     Attributes:
         molecule: whose energy it is; no force field is needed, only its bonds.
         form: the functions that its energy is a sum of.
-        rest: reference values of bonds and angles.
+        seen: values that its coordinates have had.
         parameters: kJ/mol [P].
         posterior: what the labels say of the parameters; None before there are labels.
         learned_from: hashes of the labels of the fit.
@@ -58,7 +58,7 @@ class ClassTwo:
 
     molecule: Molecule
     form: Form
-    rest: Rest
+    seen: Seen
     parameters: Float[np.ndarray, " P"]
     posterior: Posterior | None = None
     learned_from: tuple[str, ...] = ()
@@ -67,12 +67,14 @@ class ClassTwo:
     def of(cls, molecule: Molecule) -> "ClassTwo":
         """Before there are labels: springs about the molecule's conformer, and a repulsion."""
         form = form_of(molecule)
-        return cls(molecule, form, rest_of(form, molecule.positions[None]), expected(form))
+        conformer = seen_in(form, molecule.positions[None])
+        everywhere = np.full_like(conformer.mean, FAR)
+        return cls(molecule, form, Seen(conformer.mean, -everywhere, everywhere), expected(form))
 
     @property
     def identity(self) -> Identity:
         """Kind, a hash of what decides its energies, and what it learned from."""
-        arrays = (self.parameters, self.rest.lengths, self.rest.cosines)
+        arrays = (self.parameters, self.seen.mean, self.seen.low, self.seen.high)
         content = b"".join(np.asarray(array).tobytes() for array in arrays)
         return {
             "surrogate": "class_two",
@@ -100,14 +102,14 @@ class ClassTwo:
 
         Raises KstepError where they are fewer than two or not finite.
         """
-        rest = rest_of(self.form, labels.x)
-        posterior = fit(self.molecule, self.form, rest, labels)
+        seen = seen_in(self.form, labels.x)
+        posterior = fit(self.molecule, self.form, seen, labels)
         digest = hash_bytes(b"".join(
             np.asarray(array).tobytes() for array in (labels.x, labels.energies, labels.forces)
         ))  # fmt: skip
         return replace(
             self,
-            rest=rest,
+            seen=seen,
             parameters=posterior.mean,
             posterior=posterior,
             learned_from=(digest,),
@@ -121,7 +123,7 @@ class ClassTwo:
         for number, one in enumerate(x):
             values, gradients = self.form.coordinates.measure(one[None])
             directions = gradients.reshape(*values.shape, -1)
-            found = design(self.form, self.rest, values, directions)
+            found = design(self.form, self.seen, values, directions)
             energies[number] = self.posterior.energy_spread(found.energies)[0]
             forces[number] = self.posterior.slope_spread(found.slopes[:, 0]).reshape(one.shape)
         return Uncertainty(energies, forces)
@@ -130,8 +132,9 @@ class ClassTwo:
         """Write everything that it knows, atomically."""
         arrays = {
             "parameters": self.parameters,
-            "lengths": self.rest.lengths,
-            "cosines": self.rest.cosines,
+            "mean": self.seen.mean,
+            "low": self.seen.low,
+            "high": self.seen.high,
         }
         if self.posterior is not None:
             arrays |= {
@@ -158,7 +161,7 @@ class ClassTwo:
         loaded = cls(
             molecule,
             form,
-            Rest(arrays["lengths"], arrays["cosines"]),
+            Seen(arrays["mean"], arrays["low"], arrays["high"]),
             arrays["parameters"],
             learned_from=tuple(record["learned_from"]),
         )
@@ -185,7 +188,7 @@ class ClassTwo:
         from kstep.surrogates.class_two.openmm_forces import openmm_forces
 
         coefficients = self.form.coefficients(self.parameters)
-        return openmm_forces(self.form, self.rest, coefficients)
+        return openmm_forces(self.form, self.seen, coefficients)
 
     @cached_property
     def _fingerprint(self) -> str:
@@ -201,7 +204,7 @@ class ClassTwo:
     @cached_property
     def _kernel(self) -> Kernel:
         molecule = self.molecule
-        tables = make_tables(self.form, self.rest, self.form.coefficients(self.parameters))
+        tables = make_tables(self.form, self.seen, self.form.coefficients(self.parameters))
         rigid = rigid_tables(
             molecule.constraints, molecule.constraint_lengths, molecule.masses
         )
