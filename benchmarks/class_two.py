@@ -1,4 +1,4 @@
-"""How good a class-II force field gets by how many labels, under GFN2-xTB.
+"""How good a class-II force field gets by how many labels, under GFN2-xTB, and how fast it is.
 
     python benchmarks/class_two.py data/raw/phenol data/raw/aspirin --rounds 200 300 500
 
@@ -13,7 +13,6 @@ CPU seconds of one thread; µs are those of one step of velocity Verlet for eigh
 import argparse
 import math
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ import numpy as np
 from kstep.adaptation.rounds import AdaptSettings, adapt_in_rounds
 from kstep.config import PotentialConfig
 from kstep.potentials import make_potential
-from kstep.protocols import Evaluation, Identity, Labels, Replicas
+from kstep.protocols import Evaluation, Identity, Replicas
 from kstep.sampling.ladder import Moves
 from kstep.sampling.run import SampleSettings, sample
 from kstep.sampling.samples import predicted_acceptance
@@ -44,36 +43,13 @@ class Gfn2:
 
     @property
     def identity(self) -> Identity:
+        """As of every potential."""
         return {"potential": "gfn2-xtb"}
 
     def evaluate(self, x: Replicas) -> Evaluation:
+        """As of every potential."""
         energies, forces = zip(*(self._one(np.ascontiguousarray(one)) for one in x), strict=True)
         return Evaluation(np.array(energies), np.array(forces))
-
-
-@dataclass(frozen=True, eq=False)
-class TimedFit:
-    """A `ClassTwo` that says how long its fit took."""
-
-    inner: ClassTwo
-    seconds: float = 0.0
-
-    @property
-    def identity(self) -> Identity:
-        return self.inner.identity
-
-    def evaluate(self, x: Replicas) -> Evaluation:
-        return self.inner.evaluate(x)
-
-    def energies(self, x: Replicas) -> np.ndarray:
-        return self.inner.energies(x)
-
-    def verlet(self, x: Replicas, v: Replicas, n: int, dt: float) -> tuple[Replicas, Replicas]:
-        return self.inner.verlet(x, v, n, dt)
-
-    def fit(self, labels: Labels) -> "TimedFit":
-        began = time.process_time()
-        return TimedFit(self.inner.fit(labels), time.process_time() - began)
 
 
 def main() -> None:
@@ -101,18 +77,16 @@ def adapted(molecule: Molecule, rounds: tuple[int, ...]) -> ClassTwo:
     """The force field of the last round; every round is printed."""
     print(f"{molecule.name}: {molecule.n_atoms} atoms")
     settings = AdaptSettings(labels=rounds, target_acceptance=2.0)
-    surrogate = TimedFit(ClassTwo.of(molecule))
+    surrogate = ClassTwo.of(molecule)
     for found in adapt_in_rounds(
         molecule, Gfn2(molecule), surrogate, settings=settings, show_progress=False
     ):
-        fitted = found.surrogate
-        print(
-            f"  {found.calls:5d} calls, judged before they were learned from: force error "
-            f"{found.force_error:6.1%}, s = {found.spread:.2f} kT; fit of {len(found.labels)} "
-            f"labels in {fitted.seconds:.1f} s",
-            flush=True,
-        )
-    return fitted.inner
+        print(f"  {found}", flush=True)
+        surrogate, labels = found.surrogate, found.labels
+    began = time.process_time()
+    learned = surrogate.fit(labels)
+    print(f"  fit of {len(labels)} labels in {time.process_time() - began:.1f} s", flush=True)
+    return learned
 
 
 def judge(molecule: Molecule, learned: ClassTwo, settings: SampleSettings) -> None:

@@ -98,9 +98,7 @@ def orbit(start: list[int], maps: list[list[int]]) -> set[int]:
     return reached
 
 
-def _extended(
-    image: list[int], classes: list[int], adjacent: list[set[int]]
-) -> list[int] | None:
+def _extended(image: list[int], classes: list[int], adjacent: list[set[int]]) -> list[int] | None:
     """An automorphism that begins with these images of the first atoms, if there is one."""
     atom = len(image) - 1
     bonded = [earlier in adjacent[atom] for earlier in range(atom)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from kstep.system.mechanics import cross
 from kstep.system.molecule import Molecule, neighbours
@@ -103,7 +103,7 @@ def internal_coordinates(molecule: Molecule) -> InternalCoordinates:
     first, second = np.nonzero(np.triu(_bonds_between(adjacent) >= BONDS_APART, 1))
     return InternalCoordinates(
         bonds=_table([bond for bond in sorted(bonds) if frozenset(bond) not in rigid], 2),
-        angles=_table([a for a in angles if not {a[0], a[2]} in rigid], 3),
+        angles=_table([a for a in angles if {a[0], a[2]} not in rigid], 3),
         wings=_table([(centre, *a) for centre, a in enumerate(adjacent) if len(a) == 3], 4),
         torsions=_table([c for c in chains if not straight & _angles_of(c)], 4),
         pairs=np.stack([first, second], axis=1),

@@ -42,10 +42,7 @@ def expected(form: Form) -> Float[np.ndarray, " P"]:
 
 
 def fit(molecule: Molecule, form: Form, seen: Seen, labels: Labels) -> Posterior:
-    """The parameters that energies and forces ask for.
-
-    Raises KstepError where labels are too few or not finite.
-    """
+    """The parameters that energies and forces ask for."""
     start = expected(form)
     moments = Moments(start)
     free = 3 * molecule.n_atoms - len(molecule.constraints)

@@ -58,7 +58,7 @@ class Form:
     @cached_property
     def series(self) -> Int[np.ndarray, "O 3"]:
         """`places_of` the series that appear."""
-        return places_of(SERIES, self.coordinates)[self.chosen]
+        return np.asarray(places_of(SERIES, self.coordinates)[self.chosen])
 
     @property
     def n_parameters(self) -> int:

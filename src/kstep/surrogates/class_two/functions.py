@@ -10,7 +10,6 @@ where bonds, angles and pairs leave the range in which they have been seen, so t
 into holes where no label says anything.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,14 +35,14 @@ EXPONENTIALS = 4
 """A pair has e^(−n r/DECAY_NM) up to this n, beside the softened 1/r."""
 
 WALL = 10.0
-"""kJ/mol at a typical amplitude (a pair's is a stretch's) beyond the range; it grows as a square."""
+"""kJ/mol at one amplitude (of a pair: a stretch's) beyond the range; it grows as a square."""
 MARGIN = 2.0
 """Amplitudes by which the range is wider than what has been seen."""
 FAR = 1e3
 """Beyond all values of coordinates."""
 
 Values = Float[np.ndarray, "S n"]
-Both = tuple[Values, Values]
+Both = tuple[Float[np.ndarray, "S m"], Float[np.ndarray, "S m"]]
 """Values of functions and their slopes by the coordinate."""
 
 
@@ -168,7 +167,7 @@ def amplitudes(coordinates: InternalCoordinates) -> Float[np.ndarray, " C"]:
     return np.array([units.get(kind, STRETCH_NM) for kind, _ in coordinates])
 
 
-def _split(values: Values, coordinates: InternalCoordinates) -> list[Values]:
+def _split(values: Values, coordinates: InternalCoordinates) -> list[np.ndarray]:
     return [values[:, place] for place in coordinates.blocks.values()]
 
 
@@ -197,10 +196,10 @@ def _pair(distance: Values) -> Both:
     return _flat(value), _flat(slope)
 
 
-def _flat(values: Float[np.ndarray, "S K p"]) -> Values:
+def _flat(values: Float[np.ndarray, "S K p"]) -> Float[np.ndarray, "S m"]:
     return values.reshape(len(values), -1)
 
 
-def _joined(columns: list[Both]) -> Both:
+def _joined(columns: list[tuple[np.ndarray, np.ndarray]]) -> Both:
     values, slopes = zip(*columns, strict=True)
     return np.concatenate(values, axis=1), np.concatenate(slopes, axis=1)

@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from kstep.compiled.functions import (
-    add,
     add_vector,
     between,
     cross,
@@ -32,7 +31,6 @@ from kstep.surrogates.class_two.functions import (
     BOUND,
     DECAY_NM,
     FAR,
-    FEATURES,
     SERIES,
     SOFT_NM,
     STRETCH_NM,
@@ -343,11 +341,15 @@ def _push(tables, scratch, force):
     """Pass on to the atoms what the energy gains by every coordinate but pairs."""
     place, turns = 0, len(tables.torsions)
     for term in range(len(tables.bonds)):
-        slope = load(scratch.slopes[place]) + load(scratch.gains[place]) * load(scratch.rates[place])
+        slope = load(scratch.slopes[place]) + load(scratch.gains[place]) * load(
+            scratch.rates[place]
+        )
         _pass_on(tables.bonds[term], slope, scratch.arms[place], force)
         place += 1
     for term in range(len(tables.angles)):
-        slope = load(scratch.slopes[place]) + load(scratch.gains[place]) * load(scratch.rates[place])
+        slope = load(scratch.slopes[place]) + load(scratch.gains[place]) * load(
+            scratch.rates[place]
+        )
         _pass_on(tables.angles[term], slope, scratch.arms[place], force)
         place += 1
     for term in range(len(tables.wings)):
@@ -394,7 +396,3 @@ def _pair_at(x, term, tables):
     slope = slope * (-1.0 / DECAY_NM) + excess * (2.0 * WALL / STRETCH_NM)
     pull = slope / distance - charge * inverse * inverse
     return link, energy + charge + WALL * excess * excess, pull
-
-
-_ORDER = ("stretch", "bend", "wing", "cosine", "double", "sine")
-assert tuple(kind.name for kind in FEATURES) == _ORDER

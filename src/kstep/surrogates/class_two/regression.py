@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from kstep.errors import KstepError
-
 FIRST_TRY = (-6.0, -1.5)
 """log₁₀ of the prior's weight, per derivative, and of an energy's."""
 STEPS = (1.0, 0.5)
 """Of these logarithms, from coarse to fine."""
 BOUNDS = ((-12.0, 2.0), (-6.0, 4.0))
+ROUND_OFF = 1e-12
+"""Of the data's square: what counts as noise at least."""
 
 Square = Float[np.ndarray, "P P"]
 Column = Float[np.ndarray, " P"]
@@ -95,8 +95,6 @@ def regress(moments: Moments, start: Column, scale: Column) -> Posterior:
         moments: of the data.
         start: parameters that the prior expects.
         scale: a derivative by each parameter that is usual; the prior's width is its inverse.
-
-    Raises KstepError where the data hold no finite numbers or no derivatives.
     """
     centre, design, energies = moments.energies()
     problem = _Problem(moments, scale, design, energies)
@@ -130,12 +128,6 @@ class _Problem:
         self._by_slopes, self._by_energies = by_slopes, by_energies
         self._scale, self._n_slopes, self._n_energies = scale, moments.count, len(energies) - 1
         self._known: dict[tuple[float, float], float] = {}
-        whole = np.isfinite(by_slopes).all() and np.isfinite(by_energies).all()
-        if not whole or moments.count == 0 or self._n_energies < 1:
-            raise KstepError(
-                "the labels hold fewer than two geometries or numbers that are not finite: leave "
-                "out those whose evaluation failed."
-            )
 
     def best(self) -> tuple[float, float]:
         """log₁₀ of the two weights where the evidence is largest, found by steps."""
@@ -181,6 +173,7 @@ class _Problem:
         diagonal = np.arange(len(self._scale))
         matrix[diagonal, diagonal] += prior * self._n_slopes
         matrix[:-1, -1] = matrix[-1, :-1]
+        matrix[-1, -1] *= 1.0 + ROUND_OFF
         return np.linalg.cholesky(matrix)
 
     def solution(self, place: tuple[float, float]) -> tuple[Square, Column, float]:

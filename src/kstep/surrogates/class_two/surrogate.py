@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from kstep.artifacts import hash_bytes, read_npz, write_npz
 from kstep.compiled.propagation import Kernel
 from kstep.compiled.rigid import rigid_tables
-from kstep.errors import ArtifactError
+from kstep.errors import ArtifactError, KstepError
 from kstep.protocols import Evaluation, Identity, Labels, Replicas
 from kstep.surrogates.class_two.design import design, seen_in
 from kstep.surrogates.class_two.fit import expected, fit
@@ -20,9 +20,6 @@ from kstep.surrogates.class_two.functions import FAR, Seen
 from kstep.surrogates.class_two.kernel import make_scratch, make_tables
 from kstep.surrogates.class_two.regression import Posterior
 from kstep.system.molecule import Molecule
-
-if TYPE_CHECKING:
-    import openmm
 
 SCHEMA, SCHEMA_VERSION = "kstep.class_two", 1
 _ARRAYS = ("parameters", "mean", "low", "high")
@@ -102,11 +99,15 @@ class ClassTwo:
 
         Raises KstepError where they are fewer than two or not finite.
         """
+        arrays = (labels.x, labels.energies, labels.forces)
+        if len(labels) < 2 or not all(np.isfinite(array).all() for array in arrays):
+            raise KstepError(
+                f"{self.molecule.name}: {len(labels)} labels are too few or hold what is no "
+                "number: give at least two, and leave out those whose evaluation failed."
+            )
         seen = seen_in(self.form, labels.x)
         posterior = fit(self.molecule, self.form, seen, labels)
-        digest = hash_bytes(b"".join(
-            np.asarray(array).tobytes() for array in (labels.x, labels.energies, labels.forces)
-        ))  # fmt: skip
+        digest = hash_bytes(b"".join(np.asarray(array).tobytes() for array in arrays))
         return replace(
             self,
             seen=seen,
@@ -180,8 +181,8 @@ class ClassTwo:
         )
         return replace(loaded, posterior=posterior)
 
-    def to_openmm_forces(self) -> "list[openmm.Force]":
-        """The same energy as stock forces of OpenMM, for any platform.
+    def to_openmm_forces(self) -> list[Any]:
+        """The same energy as stock forces of OpenMM, to add to a System on any platform.
 
         Raises ModuleNotFoundError without OpenMM.
         """
@@ -205,7 +206,5 @@ class ClassTwo:
     def _kernel(self) -> Kernel:
         molecule = self.molecule
         tables = make_tables(self.form, self.seen, self.form.coefficients(self.parameters))
-        rigid = rigid_tables(
-            molecule.constraints, molecule.constraint_lengths, molecule.masses
-        )
+        rigid = rigid_tables(molecule.constraints, molecule.constraint_lengths, molecule.masses)
         return Kernel(tables, make_scratch(tables), rigid)

@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 from kstep.surrogates.class_two.coordinates import InternalCoordinates
 from kstep.surrogates.class_two.functions import FEATURES
 
-Moved = tuple[Int[np.ndarray, "G n"], Int[np.ndarray, "G n"]]
-"""Where each of G permutations takes n things, and with what sign, +1 or −1."""
+Moved = tuple[np.ndarray, np.ndarray]
+"""Where each of G permutations takes n things, and with what sign, +1 or −1 [G, n]."""
 
 
 def coordinates_moved(coordinates: InternalCoordinates, maps: Int[np.ndarray, "G N"]) -> Moved:
