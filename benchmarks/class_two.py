@@ -11,7 +11,6 @@ CPU seconds of one thread; µs are those of one step of velocity Verlet for eigh
 """
 
 import argparse
-import math
 import time
 from pathlib import Path
 
@@ -91,20 +90,20 @@ def adapted(molecule: Molecule, rounds: tuple[int, ...]) -> ClassTwo:
 
 def judge(molecule: Molecule, learned: ClassTwo, settings: SampleSettings) -> None:
     """Acceptance and D over a nested chain."""
-    thermal = BOLTZMANN * TEMPERATURE_K
     samples = sample(
         molecule, Gfn2(molecule), learned, temperature_K=TEMPERATURE_K, settings=settings,
         show_progress=False,
     )  # fmt: skip
     difference = samples.proposed_difference[np.isfinite(samples.proposed_difference)]
     states = samples.x[::4].reshape(-1, molecule.n_atoms, 3)
-    spread = math.sqrt(np.square(learned.uncertainty(states).energies).mean()) / thermal
+    predicted = learned.uncertainty(states)
     print(
         f"  {learned.form.n_parameters} parameters; over its own ensemble s = "
-        f"{difference.std() / thermal:.2f} kT (predicted {spread:.2f}); accepted "
+        f"{difference.std() / (BOLTZMANN * TEMPERATURE_K):.2f} kT "
+        f"(predicted {predicted.spread(TEMPERATURE_K):.2f}); accepted "
         f"{samples.accepted.mean():.1%} of {samples.accepted.size} (erfc(s/2) "
         f"{predicted_acceptance(difference, TEMPERATURE_K):.1%}, predicted "
-        f"{math.erfc(spread / 2):.1%}); {microseconds(molecule, learned):.1f} µs",
+        f"{predicted.acceptance(TEMPERATURE_K):.1%}); {microseconds(molecule, learned):.1f} µs",
         flush=True,
     )
 

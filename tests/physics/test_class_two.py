@@ -1,5 +1,6 @@
 """The class-II force field: form, fit in closed form, machine code, stock forces."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,7 +200,9 @@ def test_noise_is_told_from_what_can_be_learned(phenol: Molecule) -> None:
     predicted = fitted.uncertainty(near).energies
     error = truth.energies(near) - fitted.energies(near)
     met = np.sqrt(error.var() + noise**2)
-    assert 0.6 * met < np.sqrt(np.square(predicted).mean()) < 1.6 * met
+    spread = fitted.uncertainty(near).spread(300.0)
+    assert 0.6 * met < spread * BOLTZMANN * 300.0 < 1.6 * met
+    assert fitted.uncertainty(near).acceptance(300.0) == pytest.approx(math.erfc(spread / 2.0))
     assert np.median(fitted.uncertainty(far).energies) > 2.0 * np.median(predicted)
     unsure = fitted.uncertainty(near).forces
     wrong = fitted.evaluate(near).forces - truth.evaluate(near).forces

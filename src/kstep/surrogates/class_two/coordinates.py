@@ -16,8 +16,8 @@ from kstep.system.molecule import Molecule, neighbours
 
 NEARLY_STRAIGHT = -0.95
 """No torsion turns about a chain that the conformer has straighter than this cosine."""
-BONDS_APART = 3
-"""Pairs are atoms at least so many bonds apart; angles hold the nearer ones."""
+BONDS_APART = 2
+"""Pairs are atoms at least so many bonds apart; the ends of angles are among them."""
 
 Geometries = Float[np.ndarray, "S N 3"]
 

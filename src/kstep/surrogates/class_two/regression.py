@@ -68,7 +68,7 @@ class Posterior:
 
     Attributes:
         mean: the parameters [P].
-        root: a square root of their covariance, R Rᵀ [P, P].
+        root: a square root of their covariance, R Rᵀ; upper triangular [P, P].
         centre: the mean of the energies' design [P].
         noise: standard deviation of what no parameters explain in an energy, kJ/mol.
     """

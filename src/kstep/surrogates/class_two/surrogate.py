@@ -1,5 +1,6 @@
 """A class-II force field of one molecule as a surrogate, and its file."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from kstep.surrogates.class_two.functions import FAR, Seen
 from kstep.surrogates.class_two.kernel import make_scratch, make_tables
 from kstep.surrogates.class_two.regression import Posterior
 from kstep.system.molecule import Molecule
+from kstep.units import BOLTZMANN
 
 SCHEMA, SCHEMA_VERSION = "kstep.class_two", 1
 _ARRAYS = ("parameters", "mean", "low", "high")
@@ -38,6 +40,14 @@ class Uncertainty:
 
     energies: Float[np.ndarray, " R"]
     forces: Float[np.ndarray, "R N 3"]
+
+    def spread(self, temperature_K: float) -> float:
+        """Predicted standard deviation s of D = U_true − U_learned over the geometries, in kT."""
+        return math.sqrt(np.square(self.energies).mean()) / (BOLTZMANN * temperature_K)
+
+    def acceptance(self, temperature_K: float) -> float:
+        """Share of independent proposals that a Metropolis test by D would accept: erfc(s/2)."""
+        return math.erfc(0.5 * self.spread(temperature_K))
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +141,7 @@ class ClassTwo:
 
     def save(self, path: Path) -> None:
         """Write everything that it knows, atomically."""
+        n_parameters = self.form.n_parameters
         arrays = {
             "parameters": self.parameters,
             "mean": self.seen.mean,
@@ -139,7 +150,7 @@ class ClassTwo:
         }
         if self.posterior is not None:
             arrays |= {
-                "root": self.posterior.root.astype(np.float32),
+                "root": self.posterior.root[np.triu_indices(n_parameters)].astype(np.float32),
                 "centre": self.posterior.centre,
                 "noise": np.array(self.posterior.noise),
             }
@@ -173,9 +184,11 @@ class ClassTwo:
             )
         if not set(_POSTERIOR) <= arrays.keys():
             return loaded
+        root = np.zeros((form.n_parameters, form.n_parameters))
+        root[np.triu_indices(form.n_parameters)] = arrays["root"]
         posterior = Posterior(
             mean=loaded.parameters,
-            root=arrays["root"].astype(np.float64),
+            root=root,
             centre=arrays["centre"],
             noise=float(arrays["noise"]),
         )
