@@ -169,7 +169,7 @@ def test_what_is_planted_is_found_again(isobutanol: Molecule) -> None:
 
 
 def test_parameters_that_the_labels_decide_are_found_exactly() -> None:
-    """Of water, whose functions are independent of each other."""
+    """Of water; those of the pair of hydrogens are hard to tell apart."""
     molecule = Molecule(
         numbers=np.array([8, 1, 1]),
         masses=np.array([15.999, 1.008, 1.008]),
@@ -181,8 +181,13 @@ def test_parameters_that_the_labels_decide_are_found_exactly() -> None:
     planted_at_random = planted(molecule)
     truth = replace(planted_at_random, seen=seen_in(planted_at_random.form, x))
     fitted = truth.fit(labels_of(truth, x))
-    assert len(truth.parameters) == 4 + 4 + 1 + 1  # both bonds share theirs
-    np.testing.assert_allclose(fitted.parameters, truth.parameters, rtol=1e-5)
+    assert len(truth.parameters) == 4 + 4 + 5 + 1 + 1  # both bonds share theirs
+    assert fitted.posterior is not None
+    deviation = np.sqrt(np.square(fitted.posterior.root).sum(axis=1))
+    decided = deviation < 1e-4
+    assert decided.sum() > 8
+    found, expected = fitted.parameters, truth.parameters
+    np.testing.assert_allclose(found[decided], expected[decided], atol=1e-3)
 
 
 def test_noise_is_told_from_what_can_be_learned(phenol: Molecule) -> None:

@@ -1,7 +1,7 @@
 """From labels of a molecule to the parameters of its class-II force field, in closed form."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from kstep.protocols import Labels
 from kstep.surrogates.class_two.design import design, internal_motions, stiffness
@@ -12,33 +12,43 @@ from kstep.surrogates.class_two.functions import (
     SERIES,
     STRETCH_NM,
     WING,
+    WING_POWERS,
     Seen,
 )
 from kstep.surrogates.class_two.regression import Moments, Posterior, regress
 from kstep.system.molecule import Molecule
 
 MODEL_REPULSION = 1000.0
-"""Of every pair, times e^(−EXPONENTIALS r/DECAY_NM), kJ/mol."""
+"""Of every pair that no angle holds apart, times e^(−EXPONENTIALS r/DECAY_NM), kJ/mol."""
+NEGLIGIBLE = 1e-12
+"""Of the mean square of a derivative by the most influential kind of parameters."""
 ROOM = 2_000
 """Derivatives that are taken in together."""
 
 
 def expected(form: Form) -> Float[np.ndarray, " P"]:
     """Parameters before there are labels: springs of `MODEL_STIFFNESS` and a repulsion of pairs."""
-    springs = stiffness(form.coordinates)[form.series[:, 1]]
-    units = {"stretch": (1, STRETCH_NM), "bend": (1, BEND), "wing": (0, WING)}
-    start = np.zeros(form.n_parameters)
-    for number, kind in enumerate(SERIES):
-        own = form.series[:, 0] == number
-        if kind.name in units:
-            which, unit = units[kind.name]
-            own &= form.series[:, 2] == which
-            start[form.owner[: len(own)][own]] = 0.5 * springs[own] * unit**2
-        if kind.name == "pair":
-            start[form.owner[: len(own)][own & (form.series[:, 2] == EXPONENTIALS)]] = (
-                MODEL_REPULSION
-            )
+    springs = 0.5 * stiffness(form.coordinates)[form.series[:, 1]]
+    square = WING_POWERS.index(2)
+    constants = {
+        ("stretch", 1): springs * STRETCH_NM**2,
+        ("bend", 1): springs * BEND**2,
+        ("wing", square): springs * WING**2,
+        ("pair", EXPONENTIALS): MODEL_REPULSION * ~_held_by_angles(form),
+    }
+    owner, start = form.owner[: len(springs)], np.zeros(form.n_parameters)
+    names = [kind.name for kind in SERIES]
+    for (name, which), values in constants.items():
+        own = (form.series[:, 0] == names.index(name)) & (form.series[:, 2] == which)
+        start[owner[own]] = values[own]
     return start
+
+
+def _held_by_angles(form: Form) -> Bool[np.ndarray, " O"]:
+    """Which series are of pairs that are the ends of an angle."""
+    ends = {tuple(sorted(pair)) for pair in form.coordinates.angles[:, ::2].tolist()}
+    held = np.array([atoms in ends for _, atoms in form.coordinates])
+    return np.asarray(held[form.series[:, 1]])
 
 
 def fit(molecule: Molecule, form: Form, seen: Seen, labels: Labels) -> Posterior:
@@ -61,8 +71,7 @@ def usual_sizes(form: Form, moments: Moments) -> Float[np.ndarray, " P"]:
     """
     squares = np.diag(moments.gram) / moments.count
     means = np.bincount(form.kinds, squares) / np.maximum(np.bincount(form.kinds), 1)
-    floor = np.finfo(np.float64).tiny
-    return np.asarray(np.sqrt(np.maximum(means[form.kinds], floor)))
+    return np.asarray(np.sqrt(np.maximum(means[form.kinds], NEGLIGIBLE * means.max())))
 
 
 def _add(

@@ -11,14 +11,13 @@ from jaxtyping import Float
 
 from kstep.artifacts import hash_bytes, read_npz, write_npz
 from kstep.compiled.propagation import Kernel
-from kstep.compiled.rigid import rigid_tables
 from kstep.errors import ArtifactError, KstepError
 from kstep.protocols import Evaluation, Identity, Labels, Replicas
 from kstep.surrogates.class_two.design import design, seen_in
 from kstep.surrogates.class_two.fit import expected, fit
 from kstep.surrogates.class_two.form import Form, form_of
 from kstep.surrogates.class_two.functions import FAR, Seen
-from kstep.surrogates.class_two.kernel import make_scratch, make_tables
+from kstep.surrogates.class_two.kernel import make_kernel
 from kstep.surrogates.class_two.regression import Posterior
 from kstep.system.molecule import Molecule
 from kstep.units import BOLTZMANN
@@ -217,7 +216,5 @@ class ClassTwo:
 
     @cached_property
     def _kernel(self) -> Kernel:
-        molecule = self.molecule
-        tables = make_tables(self.form, self.seen, self.form.coefficients(self.parameters))
-        rigid = rigid_tables(molecule.constraints, molecule.constraint_lengths, molecule.masses)
-        return Kernel(tables, make_scratch(tables), rigid)
+        coefficients = self.form.coefficients(self.parameters)
+        return make_kernel(self.molecule, self.form, self.seen, coefficients)
