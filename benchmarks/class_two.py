@@ -2,8 +2,8 @@
 
     python benchmarks/class_two.py data/raw/phenol data/raw/aspirin --rounds 200 300 500
 
-For every folder of a prepared molecule: rounds of exploring by the force field itself, at 300 to
-600 K from the conformer (springs before there are labels), labelling and fitting. Then the nested
+For every folder of a prepared molecule: rounds of exploring by the force field itself, from 300 K
+to the hottest temperature, from the conformer (springs before there are labels), labelling and fitting. Then the nested
 chain at 300 K with the last force field: acceptance and the spread s of D = U_true − U_learned over
 its own ensemble, in kT, on states that it never saw. `predicted` is what the posterior said of
 these states without their energies. Force errors are relative, along the constraints. Seconds are
@@ -55,13 +55,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("molecules", nargs="+", type=Path)
     parser.add_argument("--rounds", nargs="+", type=int, default=[200, 300, 500])
+    parser.add_argument("--hottest-K", type=float, default=600.0, help="that is explored")
     parser.add_argument("--samples", type=int, default=60, help="of each of four chains")
     parser.add_argument("--spacing-ps", type=float, default=2.0)
     parser.add_argument("--rungs", type=int, default=4)
     options = parser.parse_args()
     for folder in options.molecules:
         molecule = load_molecule(folder)
-        learned = adapted(molecule, tuple(options.rounds))
+        learned = adapted(molecule, tuple(options.rounds), options.hottest_K)
         settings = SampleSettings(
             per_chain=options.samples,
             spacing_ps=options.spacing_ps,
@@ -72,10 +73,11 @@ def main() -> None:
         judge(molecule, learned, settings)
 
 
-def adapted(molecule: Molecule, rounds: tuple[int, ...]) -> ClassTwo:
+def adapted(molecule: Molecule, rounds: tuple[int, ...], hottest_K: float) -> ClassTwo:
     """The force field of the last round; every round is printed."""
     print(f"{molecule.name}: {molecule.n_atoms} atoms")
-    settings = AdaptSettings(labels=rounds, target_acceptance=2.0)
+    rungs = 4 if hottest_K > TEMPERATURE_K else 1
+    settings = AdaptSettings(labels=rounds, target_acceptance=2.0, hottest_K=hottest_K, rungs=rungs)
     surrogate = ClassTwo.of(molecule)
     for found in adapt_in_rounds(
         molecule, Gfn2(molecule), surrogate, settings=settings, show_progress=False
