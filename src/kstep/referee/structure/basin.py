@@ -20,8 +20,8 @@ from kstep.errors import ArtifactError
 from kstep.referee.compared import Files, check_belongs
 from kstep.referee.cost.savings import Timing
 from kstep.referee.metrics import BasinMetrics, BasinSide, Pair
-from kstep.referee.structure.symmetry import heavy_automorphisms
 from kstep.system.prepared import PreparedMolecule
+from kstep.system.symmetry import heavy_automorphisms
 from kstep.system.trajectory import NVT, SCHEMA, SCHEMA_VERSION, Trajectory, load_trajectory
 from kstep.units import KJ_PER_KCAL
 

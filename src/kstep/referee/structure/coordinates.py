@@ -15,8 +15,8 @@ import mdtraj
 import numpy as np
 from jaxtyping import Float, Int
 
-from kstep.referee.structure.symmetry import atom_classes
 from kstep.system.molecule import Molecule, neighbours, symbol
+from kstep.system.symmetry import atom_classes
 
 Kind = Literal["bond", "angle", "dihedral", "distance", "all distances"]
 LINEAR_DEG = 170.0
