@@ -1,7 +1,7 @@
 """How accurate jumps are: relative errors on true windows, and what a jump does to the energy.
 
-    python benchmarks/jump_accuracy.py --checkpoint FILE paths.data=... train.k_steps=8
-    python benchmarks/jump_accuracy.py --adapted paths.data=... paths.run=... train.k_steps=8
+    python benchmarks/jump_accuracy.py --checkpoint FILE paths.data=... hybrid.k_steps=8
+    python benchmarks/jump_accuracy.py --adapted paths.data=... paths.run=... hybrid.k_steps=8
 
 Windows are those of the bursts in paths.data/md of every prepared molecule, none of which the
 checkpoint may have been trained on. Energy: the change of the total energy by jump and
@@ -86,7 +86,7 @@ def main() -> None:
 def measure(config: Config, molecule: Molecule, network: Network) -> Row:
     """All of one molecule."""
     source = survey(config.paths.data / "md" / f"{molecule.name}.npz")
-    k_steps = config.train.k_steps
+    k_steps = config.stride
     model = as_configured(load_jump(network.checkpoint).model, config)
     physics = model.physics
     record = {"k_steps": k_steps, "dt_ps": source.dt_ps, "molecules": [molecule.name]}
@@ -103,7 +103,7 @@ def measure(config: Config, molecule: Molecule, network: Network) -> Row:
     jump = load_learned_jump(
         network.checkpoint,
         molecule,
-        config.train.k_steps,
+        config.stride,
         md.dt_ps,
         physics.landing,
         config.hybrid.drifts_per_step,

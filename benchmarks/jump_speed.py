@@ -1,7 +1,7 @@
 """How fast a jump is on one CPU thread, and how fast its network is trained.
 
-    python benchmarks/jump_speed.py paths.data=data train.k_steps=8
-    python benchmarks/jump_speed.py paths.data=data train.k_steps=8 --splitting FILE
+    python benchmarks/jump_speed.py paths.data=data hybrid.k_steps=8
+    python benchmarks/jump_speed.py paths.data=data hybrid.k_steps=8 --splitting FILE
 
 The shipped splitting, the shipped propagator and TorchMD-Net's ET of a usual size (random weights;
 so is the propagator where none is shipped for this k) against the base steps that one jump
@@ -66,7 +66,7 @@ def main() -> None:
     torch.manual_seed(0)
     # A predictor records its network after many jumps: here as if they had been made.
     kstep.regressed.networks.recording.WORTH_RECORDING = 1
-    splitting = options.splitting or weights_file("splitting", config.train.k_steps)
+    splitting = options.splitting or weights_file("splitting", config.stride)
     models = make_models(config, molecules, splitting)
     for name, model in models.items():
         size = sum(parameter.numel() for parameter in model.parameters())
@@ -80,7 +80,7 @@ def make_models(
     config: Config, molecules: list[Molecule], splitting: Path
 ) -> Mapping[str, JumpModel]:
     """One network of every architecture, for the elements of the molecules."""
-    k_steps = config.train.k_steps
+    k_steps = config.stride
     elements = sorted({int(number) for molecule in molecules for number in molecule.numbers})
     physics = JumpPhysics(
         k_steps=k_steps,
@@ -109,7 +109,7 @@ def jumps_alone(config: Config, models: Mapping[str, JumpModel], molecules: list
     print(
         f"\nms per jump and replica       atoms replicas{names}  true steps  splitting / true steps"
     )
-    k_steps = config.train.k_steps
+    k_steps = config.stride
     for molecule in molecules:
         system = load_system(
             molecule, config.md.nonbonded_cutoff_nm, config.md.constraints,

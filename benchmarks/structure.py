@@ -1,7 +1,7 @@
 """What the structure of a jump is worth: plain MD, regressed jumps, splittings and GHMC.
 
     python benchmarks/structure.py --molecule aspirin paths.data=... paths.run=runs/structure \
-        train.k_steps=8
+        hybrid.k_steps=8
 
 Every method runs the same molecule from the same equilibrium states in one process on one thread:
 NVE for `--nve-ps` a replica (nothing rescales; where a guard is on its firings are counted), and
@@ -76,7 +76,7 @@ def main() -> None:
     config = load_config(options.config, ["hybrid.network=shipped", *options.overrides])
     (molecule,) = (m for m in prepared_molecules(config) if m.name == options.molecule)
     torch.set_num_threads(1)
-    k_steps = config.train.k_steps
+    k_steps = config.stride
     path = config.paths.run / "structure" / f"{molecule.name}_k{k_steps}.json"
     named = {name: Path(file) for name, file in (one.split("=", 1) for one in options.network)}
     networks = {"splitting": networks_for(config, [molecule])[molecule.name].checkpoint, **named}
@@ -110,7 +110,7 @@ def _beginning(config: Config, molecule: Molecule, networks: dict[str, Path]) ->
     return {
         "molecule": molecule.name,
         "n_atoms": molecule.n_atoms,
-        "k_steps": config.train.k_steps,
+        "k_steps": config.stride,
         "seen": _seen(config, molecule, networks["splitting"]),
         "methods": {},
     }
@@ -167,7 +167,7 @@ def _measured(molecule: Molecule, ensemble: str, run: Run) -> dict[str, Any]:
 
 def _methods(setting: Setting, networks: dict[str, Path]) -> dict[str, Callable[[], Results]]:
     """Methods by name, in the order of the table."""
-    k = setting.config.train.k_steps
+    k = setting.config.stride
     methods: dict[str, Callable[[], Results]] = {
         name: lambda control=control: _plain(setting, control) for name, control in PLAIN.items()
     }
@@ -197,7 +197,7 @@ def _learned(setting: Setting, checkpoint: Path, hybrid: HybridConfig) -> Jump:
     return load_learned_jump(
         checkpoint,
         setting.molecule,
-        config.train.k_steps,
+        config.stride,
         config.md.dt_ps,
         CORRECTORS[hybrid.corrector].landing,
         hybrid.drifts_per_step,
@@ -247,7 +247,7 @@ def _hybrid(
 
 def _leapfrog(setting: Setting, hybrid: HybridConfig) -> Results:
     """GHMC whose proposal is k true steps: what plain leapfrog makes of the same test."""
-    k_steps = setting.config.train.k_steps
+    k_steps = setting.config.stride
     jump = ExactJump(_dynamics(setting), k_steps, "closing_kick")
     run = _propagate(setting, jump, hybrid, "GHMC")
     # The proposal's own forces count here; its first and last are the test's and the next one's.

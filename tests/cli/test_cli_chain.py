@@ -37,7 +37,6 @@ SETTINGS = [
     "model.hidden_channels=16",
     "model.vec_channels=8",
     "model.num_layers=3",
-    "train.max_minutes=null",
     "train.epochs=1",
     "train.val_every_steps=50",
     "hybrid.length_ps=4",

@@ -211,11 +211,10 @@ def test_ctrl_c_keeps_finished_work(tmp_path, place):
         preexec_fn=_listen_to_ctrl_c,
     )  # fmt: skip
     blocks = tmp_path / "data" / "md" / ".partial" / "phenol"
-    deadline = time.monotonic() + 60
-    while not list(blocks.glob("block_*.npz")) and time.monotonic() < deadline:
+    while process.poll() is None and not list(blocks.glob("block_*.npz")):
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate()
     assert process.returncode == INTERRUPTED
     assert "interrupted" in stderr
     assert "Traceback" not in stderr

@@ -13,7 +13,7 @@ from kstep.workflow.cli.main import main
 QUICK = [
     *(setting for setting in SETTINGS if not setting.startswith(("model.", "train.", "controls."))),
     "md.temperature_K=300", "hybrid.temperature_K=300", "hybrid.basin.starts=0",
-    "adapt.replicas=1", "adapt.length_ps=1", "adapt.bursts=10", "adapt.max_minutes=0.05",
+    "adapt.replicas=1", "adapt.length_ps=1", "adapt.bursts=10", "adapt.steps=200",
     "adapt.val_every_steps=20",
 ]  # fmt: skip
 

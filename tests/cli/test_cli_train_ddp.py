@@ -21,6 +21,8 @@ from train_samples import make_config, make_dataset, make_files
 
 SCRIPT = Path(__file__).parents[1] / "shared_training.py"
 LENGTH = ("train.epochs=5", "train.max_minutes=1000")
+HANGS_S = 1800
+"""Processes that wait for each other wait for ever; a busy machine takes some minutes at most."""
 BATCHES, FAIL_AT = 60, 32
 """12 batches an epoch; the last checkpoint before the failure is that of batch 28 or 30."""
 
@@ -39,7 +41,7 @@ def kstep(folder: Path, records: Path, **environment: str) -> subprocess.Complet
         env={**os.environ, "RECORDS": str(records), **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANGS_S,
     )
 
 

@@ -17,7 +17,7 @@ PRESET = ROOT / "configs" / "xtb"
 
 THEIRS, OURS = "NAME=phenol SMILES=c1ccccc1O", "NAME=methanol SMILES=CO"
 SHORT: dict[str, dict[str, Any]] = {
-    "adapt": {"labels": [30, 60], "max_minutes": 0.1},
+    "adapt": {"labels": [30, 60], "steps": 400},
     "md": {
         "replicas": 2, "length_ns": 0.002, "equilibration_ps": 0.2, "nve_window_ps": 0.5,
         "nve_every_ps": 1, "motion": {"windows": 2, "window_ps": 0.5},

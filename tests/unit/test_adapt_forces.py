@@ -1,5 +1,6 @@
 """Adapting by labelled states: what is labelled, learned, counted, and taken up again."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from kstep.adaptation import exploring, forces
 from kstep.adaptation.beginnings import start_model
 from kstep.adaptation.exploring import explore
 from kstep.artifacts import read_npz
-from kstep.config import load_config
+from kstep.config import TrainConfig, load_config
 from kstep.errors import ArtifactError, ConfigError, SimulationError
 from kstep.integrators.true_dynamics import TrueDynamics
 from kstep.regressed.learned import load_learned_jump
 from kstep.regressed.networks.checkpoint import load_jump
+from kstep.regressed.training import specialist
 from kstep.regressed.training.objective import relative_error
 from kstep.regressed.training.specialist import (
     LabelledStates,
@@ -28,7 +30,7 @@ from kstep.workflow import adapt
 from kstep.workflow.networks import adaptation_folder, networks_for
 
 SETTINGS = (
-    "adapt.labels=[20,30]", "adapt.max_minutes=0.1", "adapt.replicas=2",
+    "adapt.labels=[20,30]", "adapt.steps=300", "adapt.replicas=2",
     "adapt.start_from=fresh", "hybrid.temperature_K=300", "hybrid.platform=Reference",
     "train.k_steps=8", "model.hidden_channels=16",
 )  # fmt: skip
@@ -93,15 +95,70 @@ def test_a_finished_adaptation_is_not_repeated(adapted, phenol, monkeypatch) -> 
     assert path.stat().st_mtime_ns == before
 
 
+def test_one_network_serves_every_run(adapted, phenol, monkeypatch) -> None:
+    """How a run is composed and how other trainings go is no part of an adaptation."""
+    config, path = adapted
+    assert load_jump(path).physics.k_steps == 1
+    monkeypatch.setattr(TrueDynamics, "evaluate", lambda *_: pytest.fail("again"))
+    others = (
+        "hybrid.k_steps=4096", "train.k_steps=16", "hybrid.drifts_per_step=2", "hybrid.impulse=0.5",
+        "train.epochs=3", "train.max_steps=7", "train.logger=wandb", "adapt.bursts=3",
+        "hybrid.guard.max_displacement_nm=3", "hybrid.friction_per_ps=7",
+    )  # fmt: skip
+    assert adapt.run(configure(config.paths.run, *others), [phenol]) == [path]
+
+
+def test_the_stride_of_the_trial_leaves_no_trace_in_the_network(adapted, phenol, tmp_path) -> None:
+    config, path = adapted
+    others = ("hybrid.k_steps=3", "hybrid.impulse=0.5", "hybrid.guard.max_displacement_nm=3")
+    again = configure(tmp_path, *others)
+    assert adapt.run(again, [phenol])[0].read_bytes() == path.read_bytes()
+    assert record_of(config, phenol)["jumps"]["k_steps"] == 8
+    assert record_of(again, phenol)["jumps"]["k_steps"] == 3
+
+
+@pytest.mark.parametrize("seconds", [1e-6, 1e4])
+def test_the_clock_changes_nothing(adapted, phenol, tmp_path, monkeypatch, seconds) -> None:
+    """Equal seeds give equal bytes, however long everything takes."""
+    ticks = itertools.count()
+    monkeypatch.setattr("time.monotonic", lambda: seconds * next(ticks))
+    path = adapt.run(configure(tmp_path), [phenol])[0]
+    assert path.read_bytes() == adapted[1].read_bytes()
+
+
+def test_minutes_are_a_cap_for_those_who_set_one(phenol, tmp_path, monkeypatch) -> None:
+    """A second a step: of 60 s the rounds get two and five sevenths, and the decay is fitted."""
+    ticks = itertools.count()
+    monkeypatch.setattr("time.monotonic", lambda: float(next(ticks)))
+    steps, rates = [], []
+    average, rate = specialist.update_average, specialist.learning_rate
+
+    def count(kept, model, step: int) -> None:
+        steps.append(step)
+        average(kept, model, step)
+
+    def record(done: float, settings: TrainConfig) -> float:
+        rates.append(rate(done, settings))
+        return rates[-1]
+
+    monkeypatch.setattr(specialist, "update_average", count)
+    monkeypatch.setattr(specialist, "learning_rate", record)
+    adapt.run(configure(tmp_path, "adapt.max_minutes=1", "adapt.steps=100000"), [phenol])
+    second = steps.index(1, 1)
+    assert (steps[second - 1], steps[-1]) == (18, 43)
+    assert rates[-1] < 0.01 * max(rates)
+
+
 def test_other_settings_are_refused(adapted, phenol) -> None:
     config, _ = adapted
-    with pytest.raises(ArtifactError, match="belongs to an adaptation with other settings"):
-        adapt.run(configure(config.paths.run, "adapt.candidates=2"), [phenol])
+    for other in ("adapt.candidates=2", "adapt.steps=301", "md.nonbonded_cutoff_nm=2"):
+        with pytest.raises(ArtifactError, match="belongs to an adaptation with other settings"):
+            adapt.run(configure(config.paths.run, other), [phenol])
 
 
 def test_what_was_done_before_a_kill_is_not_done_again(phenol, tmp_path, monkeypatch) -> None:
     """Killed while it labels the second round: the first round's labels and network stay."""
-    config = configure(tmp_path, "adapt.max_minutes=0.03")
+    config = configure(tmp_path, "adapt.steps=30")
     calls, true = [0], TrueDynamics.evaluate
 
     def evaluate(self, x):

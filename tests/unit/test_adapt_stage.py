@@ -20,7 +20,7 @@ from regressed import PROPAGATOR
 
 RAW = Path(__file__).parents[1] / "data" / "raw"
 SETTINGS = (
-    "adapt.replicas=2", "adapt.length_ps=1", "adapt.bursts=10", "adapt.max_minutes=0.05",
+    "adapt.replicas=2", "adapt.length_ps=1", "adapt.bursts=10", "adapt.steps=40",
     "adapt.equilibration_ps=0.2", "adapt.val_every_steps=20", "hybrid.platform=Reference",
     "md.platform=Reference", "hybrid.workers=1", "hybrid.save_interval_steps=9",
 )  # fmt: skip

@@ -16,8 +16,15 @@ def test_the_shipped_files_hold_the_defaults():
     assert config.model_dump() == load_config().model_dump()
 
 
+@pytest.mark.parametrize("preset", ["", "quick", "xtb", "large", "propagator", "hmr"])
+def test_no_preset_ends_by_the_clock(preset):
+    """So that equal seeds give equal results on fast and slow machines."""
+    config = load_config([CONFIGS / preset])
+    assert (config.train.max_minutes, config.adapt.max_minutes) == (None, None)
+
+
 def test_the_quick_files_are_valid():
-    assert load_config([CONFIGS / "quick"]).train.max_minutes is not None
+    assert load_config([CONFIGS / "quick"]).train.max_steps is not None
 
 
 def test_the_files_for_an_expensive_potential_are_valid():
@@ -26,6 +33,24 @@ def test_the_files_for_an_expensive_potential_are_valid():
     assert config.md.temperatures == config.hybrid.temperatures
     # As `kstep adapt --smiles` sets them, so that later commands find its files to be their own.
     assert (config.md.burst.count, config.hybrid.network) == (0, "adapted")
+
+
+@pytest.mark.parametrize("k_steps", [1, 7, 4096, 100_000])
+def test_a_splitting_runs_at_any_stride_whatever_it_was_trained_with(k_steps):
+    assert load_config([], [f"hybrid.k_steps={k_steps}"]).stride == k_steps
+
+
+def test_a_stride_that_the_run_leaves_open_is_the_networks():
+    """Configurations from before `hybrid.k_steps` say it so."""
+    assert load_config([], ["train.k_steps=16"]).stride == 16
+    assert load_config([], ["train.k_steps=16", "hybrid.k_steps=4"]).stride == 4
+
+
+def test_whole_jumps_are_run_at_the_stride_they_were_trained_for():
+    sources = [CONFIGS / "propagator"]
+    assert load_config(sources, ["train.k_steps=16", "hybrid.k_steps=16"]).stride == 16
+    with pytest.raises(ConfigError, match=r"hybrid.k_steps 16 is not what .*, train.k_steps 8:"):
+        load_config(sources, ["hybrid.k_steps=16"])
 
 
 @pytest.mark.parametrize(
@@ -37,7 +62,12 @@ def test_the_files_for_an_expensive_potential_are_valid():
         ("md.dt_fs=8", r"md.dt_fs \(in the override md.dt_fs=8\) is wrong"),
         ("md.length_ns=long", r"md.length_ns \(.*\) is wrong.*'long' was given"),
         ("md.temperature_K=[]", "temperature_K is an empty list"),
-        ("train.k_steps=5", r"train.k_steps \(.*\) is wrong: input should be 4, .*, 24 or 32"),
+        ("train.k_steps=5", "train.k_steps 5 is not among dataset.k_steps"),
+        ("hybrid.k_steps=0", r"hybrid.k_steps \(.*\) is wrong: input should be greater than or"),
+        (
+            "dataset.k_steps=[4.5]",
+            r"dataset.k_steps.0 \(.*\) is wrong: input should be a",
+        ),
         ("train.lr_min=1", "lr_min must not exceed lr"),
         ("md.burst.length_steps=47", "must be a multiple of stride_steps"),
         ("md.constraints=None", "md.constraints must equal prep.constraints"),

@@ -122,6 +122,7 @@ def test_a_splitting_is_trained_once_for_every_k(grid):
                    "hybrid.corrector=closing_kick", "dataset.k_steps=[8]", "train.k_steps=8"],
     )  # fmt: skip
     assert [(name, own.train.k_steps) for name, own in trained] == [("grid", 8)] * 4
+    assert trained[0][1].model_dump() == trained[3][1].model_dump()
 
 
 def test_a_network_that_is_there_is_not_trained(grid, monkeypatch):
@@ -140,6 +141,8 @@ def test_each_trial_has_the_planned_settings():
     config = load_config([PROPAGATOR])
     four, eight = Trial(4, 0.01).configure(config), Trial(8, 0.02).configure(config)
     assert (four.train.k_steps, four.model.max_disp_nm, four.train.lambda_com) == (4, 0.01, 0.0)
+    assert (four.stride, eight.stride) == (4, 8)
+    assert Trial(4096, "auto").configure(load_config([], ["hybrid.k_steps=16"])).stride == 4096
     assert eight.train.lambda_com == config.train.lambda_com > 0
     assert not eight.model.use_force_head
     only_auto = load_config([PROPAGATOR], ["grid.caps=[auto]"])

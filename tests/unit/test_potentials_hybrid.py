@@ -12,7 +12,7 @@ from kstep.workflow import adapt, hybrid, prep
 from kstep.workflow.networks import networks_for
 
 SETTINGS = (
-    "potential.name=gfn2-xtb", "adapt.labels=[30,30]", "adapt.max_minutes=0.15",
+    "potential.name=gfn2-xtb", "adapt.labels=[30,30]", "adapt.steps=600",
     "adapt.start_from=fresh", "adapt.replicas=2", "train.k_steps=8", "md.temperature_K=300",
     "md.equilibration_ps=0.1", "hybrid.temperature_K=300", "hybrid.ensemble=ghmc",
     "hybrid.network=adapted", "hybrid.length_ps=0.8", "hybrid.replicas=2", "hybrid.nve_windows=1",

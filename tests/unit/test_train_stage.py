@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import itertools
 import json
 import resource
 import shutil
@@ -13,10 +14,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from kstep.artifacts import hash_config
 from kstep.config import Config
 from kstep.errors import ArtifactError, ConfigError, DeviceError, KstepError, SimulationError
 from kstep.regressed import training as train
 from kstep.regressed.networks.checkpoint import load_jump
+from kstep.regressed.training import module, provenance
 from kstep.regressed.training.device import set_threads
 from kstep.regressed.training.keeper import VALIDATION_WINDOWS, draw_windows
 from kstep.regressed.training.module import JumpTraining
@@ -337,11 +340,54 @@ def test_early_stop(
     assert len(rows(train.run(config, *files).parent)) == 4
 
 
-def test_time_limit(files: Files, tmp_path: Path) -> None:
-    overrides = ("train.max_minutes=0.02", "train.epochs=100000", "train.val_every_steps=100000")
-    folder = train.run(make_config(tmp_path, *overrides), *files).parent
+LONG = ("train.epochs=100000", "train.val_every_steps=100000")
+
+
+def test_time_limit(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that takes a second for each batch."""
+    ticks = itertools.count()
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(ticks)))
+    folder = train.run(make_config(tmp_path, "train.max_minutes=1", *LONG), *files).parent
     (row,) = rows(folder)
-    assert float(row["lr"]) < 4e-4  # from 4e-3: the decay was fitted to the time
+    assert 30 < int(row["batch"]) < 62
+    assert float(row["lr"]) < 1e-3  # from 1e-2: the decay was fitted to the time
+
+
+@pytest.mark.parametrize("beside", [(), ("train.max_minutes=1e6",)])
+def test_step_limit(beside: tuple[str, ...], files: Files, tmp_path: Path) -> None:
+    config = make_config(tmp_path, "train.max_steps=23", *LONG, *beside)
+    folder = train.run(config, *files).parent
+    (row,) = rows(folder)
+    assert int(row["batch"]) == 23
+    assert float(row["lr"]) < 2e-4  # from 1e-2: the decay was fitted to the steps
+
+
+@pytest.mark.parametrize("seconds", [1e-6, 1e4])
+def test_the_clock_changes_nothing(
+    finished: tuple[Config, Path],
+    files: Files,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+) -> None:
+    """Equal seeds give equal bytes, however long every batch takes."""
+    ticks = itertools.count()
+    monkeypatch.setattr(module.time, "monotonic", lambda: seconds * next(ticks))
+    best = train.run(make_config(tmp_path), *files)
+    assert best.read_bytes() == (finished[1] / "best.ckpt").read_bytes()
+
+
+def test_trainings_without_a_step_limit_are_known_by_what_else_they_are(
+    finished: tuple[Config, Path], files: Files
+) -> None:
+    """As those were that are older than `train.max_steps`."""
+    config, folder = finished
+    settings = config.train.model_copy(update=provenance._NEUTRAL)
+    older = hash_config(config.model, settings, exclude={*provenance._SHARING, "max_steps"})
+    assert json.loads((folder / "record.json").read_text())["config_hash"] == older
+    limited = config.train.model_copy(update={"max_steps": 5})
+    with pytest.raises(ArtifactError, match="with other settings of model or train"):
+        train.run(config.model_copy(update={"train": limited}), *files)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="not installed")

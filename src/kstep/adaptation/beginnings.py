@@ -8,7 +8,6 @@ from kstep.artifacts import hash_config, hash_file
 from kstep.config import Config
 from kstep.errors import ConfigError
 from kstep.integrators.correctors import CORRECTORS
-from kstep.regressed.learned import as_configured
 from kstep.regressed.networks.build import build_model
 from kstep.regressed.networks.checkpoint import load_jump
 from kstep.regressed.networks.jump import JumpModel
@@ -46,16 +45,18 @@ def learns_forces(model: JumpModel) -> bool:
 def start_model(config: Config, molecule: PreparedMolecule) -> JumpModel:
     """The network to start from, as one for this molecule and its potential.
 
+    Its file says one base step: a force serves every stride, and which one is a run's to say.
+
     Raises ArtifactError when it has not seen an element or was trained for another base step,
     ConfigError for fresh weights of a network that does not learn from forces.
     """
     path = start_checkpoint(config)
     model = _fresh(config, molecule) if path is None else _grown(load_jump(path).model, config)
-    model = as_configured(model, config)
+    model = model.composed(1, config.md.dt_ps, drifts_per_step=1, impulse=0.0)
     require_match(
         model.physics,
         str(path),
-        k_steps=config.train.k_steps,
+        k_steps=1,
         dt_ps=config.md.dt_ps,
         landing=CORRECTORS[config.hybrid.corrector].landing,
         elements=molecule.numbers.tolist(),
@@ -84,14 +85,14 @@ def _grown(model: JumpModel, config: Config) -> JumpModel:
 
 def _fresh(config: Config, molecule: PreparedMolecule) -> JumpModel:
     """Untrained weights: of forces it knows what the molecule's force field says of bonds."""
-    numbers, k_steps, dt_ps = molecule.numbers, config.train.k_steps, config.md.dt_ps
+    numbers, dt_ps = molecule.numbers, config.md.dt_ps
     physics = JumpPhysics(
-        k_steps=k_steps,
+        k_steps=1,
         dt_ps=dt_ps,
         landing="closing_kick",
-        closing_ps=closing_weight(k_steps, dt_ps),
+        closing_ps=closing_weight(1, dt_ps),
         scales=Scales(velocity=1.0, force=1.0, position_residual=1.0, velocity_residual=1.0),
-        caps_nm=dict.fromkeys(numbers.tolist(), config.hybrid.guard.max_displacement_nm),
+        caps_nm=dict.fromkeys(numbers.tolist(), 0.0),  # a splitting bounds no displacement
         masses_Da={
             number: tuple(sorted(set(molecule.masses[numbers == number].tolist())))
             for number in numbers.tolist()

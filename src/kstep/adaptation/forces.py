@@ -12,7 +12,7 @@ it: the record has it for every round.
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from tqdm import tqdm
@@ -21,8 +21,8 @@ from kstep.adaptation.beginnings import start_hash, start_model
 from kstep.adaptation.exploring import explore
 from kstep.adaptation.record import conclude, is_finished, on_the_clock
 from kstep.adaptation.trial import try_jumps
-from kstep.artifacts import Record, hash_config, hash_file, read_finished, write_npz
-from kstep.config import Config
+from kstep.artifacts import Record, hash_file, read_finished, write_npz
+from kstep.config import Config, TrainConfig
 from kstep.errors import SimulationError
 from kstep.integrators.compiled_dynamics import make_dynamics
 from kstep.integrators.platforms import resolve_platform
@@ -48,6 +48,13 @@ ABSURD = 2.0
 """Labels whose forces are this many times as large as the median of their round teach nothing."""
 TRIED = 50
 """Geometries from which the finished network's jumps are tried."""
+SHAPING: Final = {
+    "adapt": {"labels", "candidates", "replicas", "steps", "max_minutes", "batch_size", "lr"},
+    "train": {"seed", "optimiser", "lr_min", "weight_decay", "grad_clip"},
+    "model": {"strains"},
+    "md": {"dt_fs", "nonbonded_cutoff_nm"},
+}
+"""The settings that an adaptation's network depends on. The stride is none of them."""
 
 
 def adapt(config: Config, molecule: PreparedMolecule, folder: Path) -> Path:
@@ -63,9 +70,7 @@ def adapt(config: Config, molecule: PreparedMolecule, folder: Path) -> Path:
     identity = {
         "fingerprint": molecule.fingerprint,
         "start_hash": start_hash(config),
-        "config_hash": hash_config(config.adapt, config.train, exclude={"start_from"}),
-        "strains": config.model.strains,
-        "dt_ps": config.md.dt_ps,
+        "settings": config.model_dump(mode="json", include=SHAPING),
         "temperatures_K": list(config.hybrid.temperatures),
     }
     if not is_finished(folder, identity, best):
@@ -142,15 +147,7 @@ class Adaptation:
         if path.exists() and (loaded := load_jump(path)).record == own:
             assert isinstance(loaded.model, SplittingJump)
             return loaded.model
-        labels, adapt = self.config.adapt.labels, self.config.adapt
-        minutes = adapt.max_minutes * sum(labels[: number + 1]) / np.cumsum(labels).sum()
-        settings = {
-            "max_minutes": float(minutes),
-            "batch_size": adapt.batch_size,
-            "lr": adapt.lr,
-            "lr_min": min(self.config.train.lr_min, adapt.lr),
-        }
-        training = self.config.train.model_copy(update=settings)
+        training = self._training(number)
         with progress(f"adapt {self.molecule.name}: learning", 100.0, "%") as bar:
 
             def report(share: float) -> None:
@@ -159,6 +156,19 @@ class Adaptation:
             learned = learn_forces(before, self.tensors, states, training, report)
         save_jump(path, learned, own)
         return learned
+
+    def _training(self, number: int) -> TrainConfig:
+        """Settings of a round's training, with its share of the budget: that of its labels."""
+        adapt, train = self.config.adapt, self.config.train
+        share = sum(adapt.labels[: number + 1]) / float(np.cumsum(adapt.labels).sum())
+        settings = {
+            "max_steps": max(1, round(share * adapt.steps)),
+            "max_minutes": None if adapt.max_minutes is None else share * adapt.max_minutes,
+            "batch_size": adapt.batch_size,
+            "lr": adapt.lr,
+            "lr_min": min(train.lr_min, adapt.lr),
+        }
+        return train.model_copy(update=settings)
 
     def explored(self, number: int, networks: Sequence[SplittingJump], count: int) -> Replicas:
         """Geometries where the last network leads, from all temperatures in equal numbers."""

@@ -10,7 +10,7 @@ from kstep.config import Config
 from kstep.integrators.outer_step import MacroStep
 from kstep.integrators.state import Replicas
 from kstep.integrators.true_dynamics import TrueDynamics
-from kstep.regressed.learned import LearnedJump
+from kstep.regressed.learned import LearnedJump, as_configured
 from kstep.regressed.networks.predictor import make_predictor
 from kstep.regressed.networks.splitting import SplittingJump
 from kstep.regressed.training.specialist import LabelledStates
@@ -42,9 +42,10 @@ def try_jumps(
     dynamics: TrueDynamics,
     geometries: Replicas,
 ) -> Trial:
-    """One macro-step from every geometry, with thermal velocities."""
-    predictor = make_predictor(network, molecule.numbers, molecule.masses, molecule.terms)
-    physics = network.physics
+    """One macro-step of the run's stride from every geometry, with thermal velocities."""
+    model = as_configured(network, config)
+    predictor = make_predictor(model, molecule.numbers, molecule.masses, molecule.terms)
+    physics = model.physics
     jump = LearnedJump(predictor, physics.k_steps, physics.landing, physics.closing_ps)
     before, temperature = dynamics.calls, config.hybrid.temperatures[0]
     rng = np.random.default_rng(config.train.seed)

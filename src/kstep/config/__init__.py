@@ -1,6 +1,6 @@
 """Configuration: the settings, how they are read, how they are described."""
 
-from kstep.config.base import Landing, Stride
+from kstep.config.base import Landing
 from kstep.config.judging import EvalConfig, GridConfig
 from kstep.config.jumping import BasinConfig, GuardConfig, HybridConfig
 from kstep.config.learning import AdaptConfig, DatasetConfig, ModelConfig, TrainConfig
@@ -34,7 +34,6 @@ __all__ = [
     "PathsConfig",
     "PotentialConfig",
     "PrepConfig",
-    "Stride",
     "TrainConfig",
     "describe",
     "load_config",

@@ -9,7 +9,6 @@ NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Stride = Literal[4, 8, 12, 16, 24, 32]
 Landing = Literal["step", "half_step", "closing_kick"]
 """Where a jump ends: at t + k·dt, on the leapfrog state half a base step later, or at t + k·dt but
 for the kick by the true force that closes the jump."""

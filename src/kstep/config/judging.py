@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from kstep.config.base import Count, Positive, Section, Seed, Stride
+from kstep.config.base import Count, Positive, Section, Seed
 
 
 class EvalConfig(Section):
@@ -93,7 +93,7 @@ class EvalConfig(Section):
 class GridConfig(Section):
     """The ablation over k."""
 
-    k_steps: list[Stride] = Field(
+    k_steps: list[Count] = Field(
         [4, 8, 12, 16], min_length=1, description="base steps per jump to try, in this order"
     )
     caps: list[Literal["fixed", "auto"]] = Field(

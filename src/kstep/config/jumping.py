@@ -61,6 +61,11 @@ class HybridConfig(Section):
         description="who jumps: trained: paths.run's network; adapted: `kstep adapt`'s for each "
         "molecule; shipped: the one that comes with kstep; or a checkpoint file",
     )
+    k_steps: Count | None = Field(
+        None,
+        description="base steps per jump: any number of them for a splitting; null: train.k_steps, "
+        "which is all that a network of whole jumps leaves",
+    )
     corrector: Literal["closing_kick", "drift_kick_drift", "velocity_verlet", "none"] = Field(
         "closing_kick",
         description="true-force calls per macro-step: 1, 1, 2 and 1; closing_kick: of a splitting",

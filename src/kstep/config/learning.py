@@ -5,13 +5,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from kstep.config.base import Count, Fraction, Landing, NonNegative, Positive, Section, Seed, Stride
+from kstep.config.base import Count, Fraction, Landing, NonNegative, Positive, Section, Seed
 
 
 class DatasetConfig(Section):
     """k-step windows and their split."""
 
-    k_steps: list[Stride] = Field([4, 8, 12, 16], min_length=1, description="strides to build")
+    k_steps: list[Count] = Field([4, 8, 12, 16], min_length=1, description="strides to build")
     val_molecules: Fraction = Field(0.17, description="share of molecules kept for validation")
     test_molecules: Fraction = Field(0.17, description="share of molecules kept for the test")
     val_segments: Fraction = Field(
@@ -64,7 +64,8 @@ class AdaptConfig(Section):
     """Further training of a network for one molecule, on states that it leads to itself.
 
     `labels` and `candidates` are for a splitting with a learned potential; length_ps,
-    equilibration_ps, bursts and val_every_steps for all other networks.
+    equilibration_ps, bursts and val_every_steps for all other networks. The decay of the learning
+    rate is fitted to `steps`, or to `max_minutes` where that comes first.
     """
 
     start_from: Literal["shipped", "fresh"] | Path = Field(
@@ -86,17 +87,32 @@ class AdaptConfig(Section):
     length_ps: Positive = Field(20.0, description="length of its hybrid run, ps")
     equilibration_ps: NonNegative = Field(1.0, description="true dynamics before that, ps")
     bursts: Count = Field(200, description="true bursts from the states it visited")
-    max_minutes: Positive = Field(5.0, description="training time, minutes")
+    steps: Count = Field(
+        20_000, description="training steps in all, shared among the rounds of labels"
+    )
+    max_minutes: Positive | None = Field(
+        None,
+        description="stop training after this wall-clock time, minutes, if it comes first: then "
+        "equal seeds give other weights",
+    )
     batch_size: Count = Field(16, description="states or windows per batch")
     lr: Positive = Field(4e-3, description="first learning rate")
     val_every_steps: Count = Field(500, description="batches between validations")
 
 
 class TrainConfig(Section):
-    """Training of the jump network."""
+    """Training of the jump network.
+
+    It ends after `epochs`, `max_steps` or `max_minutes`, whichever comes first, to which the decay
+    of the learning rate is fitted, or after `patience`.
+    """
 
     seed: Seed = Field(42, description="seed of weights, batches and noise")
-    k_steps: Stride = Field(8, description="base steps per jump")
+    k_steps: Count = Field(
+        8,
+        description="base steps of a training window: the jump of a network that returns whole "
+        "jumps; a splitting's force serves every stride (hybrid.k_steps)",
+    )
     start_from: Path | None = Field(
         None, description="trained jump whose weights the training starts from; null: fresh ones"
     )
@@ -114,8 +130,13 @@ class TrainConfig(Section):
     lr_min: NonNegative = Field(1e-5, description="last learning rate (cosine decay)")
     weight_decay: NonNegative = Field(1e-4, description="weight decay")
     epochs: Count = Field(50, description="passes over the training windows")
+    max_steps: Count | None = Field(
+        None, description="stop after so many batches, if they are fewer than the epochs'"
+    )
     max_minutes: Positive | None = Field(
-        None, description="stop after this wall-clock time, minutes; the decay is fitted to it"
+        None,
+        description="stop after this wall-clock time, minutes, if it comes first: then equal seeds "
+        "give other weights",
     )
     amp: bool = Field(True, description="mixed precision on a GPU; float32 on a CPU")
     grad_clip: Positive = Field(1.0, description="largest gradient norm")

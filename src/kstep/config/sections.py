@@ -44,6 +44,11 @@ class Config(Section):
     eval: EvalConfig = EvalConfig()
     grid: GridConfig = GridConfig()
 
+    @property
+    def stride(self) -> int:
+        """Base steps of a jump in the hybrid run."""
+        return self.hybrid.k_steps or self.train.k_steps
+
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
         if self.prep.constraints != self.md.constraints:
@@ -58,6 +63,11 @@ class Config(Section):
         if self.train.k_steps not in self.dataset.k_steps:
             raise ValueError(
                 f"train.k_steps {self.train.k_steps} is not among dataset.k_steps: add it there"
+            )
+        if self.model.arch != "splitting" and self.stride != self.train.k_steps:
+            raise ValueError(
+                f"hybrid.k_steps {self.stride} is not what model.arch {self.model.arch} jumps, "
+                f"train.k_steps {self.train.k_steps}: leave it out, or train for that stride"
             )
         landing = _LANDINGS.get(self.hybrid.corrector, "step")
         if self.train.landing != landing:

@@ -51,9 +51,7 @@ class LearnedJump:
 def as_configured(model: JumpModel, config: Config) -> JumpModel:
     """The jump that a configuration asks of a network: its stride, base step, drifts, impulse."""
     hybrid = config.hybrid
-    return model.composed(
-        config.train.k_steps, config.md.dt_ps, hybrid.drifts_per_step, hybrid.impulse
-    )
+    return model.composed(config.stride, config.md.dt_ps, hybrid.drifts_per_step, hybrid.impulse)
 
 
 def load_learned_jump(

@@ -55,6 +55,7 @@ def _own_settings(config: Config, start: Path, folder: Path) -> Config:
         "motion": MotionConfig(windows=0),
         "basin": BasinConfig(starts=0),
         "map_samples": 0,
+        "k_steps": None,  # the windows' stride: whatever a run's is, the network is the same
         "molecules": None,
     }
     burst = config.md.burst.model_copy(update={"count": adapt.bursts})
@@ -70,6 +71,7 @@ def _own_settings(config: Config, start: Path, folder: Path) -> Config:
         "lr": adapt.lr,
         "lr_min": min(config.train.lr_min, adapt.lr),
         "epochs": 1_000_000,
+        "max_steps": adapt.steps,
         "max_minutes": adapt.max_minutes,
         "val_every_steps": adapt.val_every_steps,
         "threads": 1,

@@ -37,7 +37,7 @@ def _check_molecule(
     require_match(
         physics,
         f"the shipped network {name}",
-        k_steps=config.train.k_steps,
+        k_steps=config.stride,
         dt_ps=config.md.dt_ps,
         landing=CORRECTORS[config.hybrid.corrector].landing,
         elements=molecule.numbers.tolist(),

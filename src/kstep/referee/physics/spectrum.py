@@ -63,7 +63,7 @@ MIN_WINDOWS = 4
 """Windows of each side for the error of a band's centre or of a slope."""
 
 MIN_FRAMES = 32
-"""Frames of a window for slopes by frequency."""
+"""Frames of a window, or of SEGMENT_PS of it, for slopes by frequency."""
 
 Curves = dict[str, np.ndarray]
 Power = Float[np.ndarray, "_ bins"]
@@ -79,11 +79,12 @@ class Band:
 
 def compare_spectra(
     config: EvalConfig, baseline: Motion, candidate: Motion, masses: Float[np.ndarray, " N"]
-) -> tuple[float, float, list[SpectralPeak], Curves, list[Measured]]:
+) -> tuple[float | None, float | None, list[SpectralPeak], Curves, list[Measured]]:
     """Bands of the baseline and how far the candidate shifts them.
 
     A band that the baseline's own windows cannot place much better than the margin may condemn,
-    but is not needed to acquit. Few or short windows give spectra without bands.
+    but is not needed to acquit. Few or short windows give spectra without bands; frames that are
+    farther apart than windows are long give none.
 
     Curves: `spectrum/{wavenumber,baseline,candidate}` (1/cm, and normalised to unit area) and
     `vacf/{times,baseline,candidate}` (ps, and the mass-weighted velocity autocorrelation).
@@ -97,6 +98,8 @@ def compare_spectra(
     spacing = sides[0].spacing
     frames = min(side.vel.shape[1] for side in sides)
     length = min(round(SEGMENT_PS / spacing), frames)
+    if length < 2:
+        return None, None, [], {}, []
     lags = min(round(MEMORY_PS / spacing) + 1, frames)
     analysed = [_analyse(side, masses, length, lags) for side in sides]
     powers = [power for power, _ in analysed]
@@ -161,7 +164,8 @@ def kinetic_slopes(baseline: Motion, candidate: Motion) -> tuple[Uncertain, Unce
     """
     sides = common_grid(baseline, candidate)
     frames = min(side.vel.shape[1] for side in sides)
-    if min(len(side.vel) for side in sides) < MIN_WINDOWS or frames < MIN_FRAMES:
+    enough = min(len(side.vel) for side in sides) >= MIN_WINDOWS
+    if not enough or min(frames, SEGMENT_PS / sides[0].spacing) < MIN_FRAMES:
         return None
     responses = [_energy_response(side, frames) for side in sides]
     scatter = sum(response.var(axis=0, ddof=1) for response in responses)

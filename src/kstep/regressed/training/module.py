@@ -48,7 +48,7 @@ class JumpTraining(pl.LightningModule):
         model: the model, with fresh weights.
         config: optimiser, loss weights, schedule.
         total_batches: batches of the whole training, to which the decay is fitted unless
-            `config.max_minutes` is set.
+            `config.max_minutes` is set and comes first.
     """
 
     def __init__(self, model: JumpModel, config: TrainConfig, total_batches: int) -> None:

@@ -15,6 +15,8 @@ from kstep.regressed.windows.splits import PARTS
 CHECKPOINT_KEY = "kstep_provenance"
 _NEUTRAL = {"logger": "csv", "device": "auto", "threads": 0, "start_from": None}
 """Settings of train that say where and how fast, not what; what it starts from goes by its hash."""
+_LATER = frozenset({"max_steps"})
+"""Settings that there were not always: trainings without them are known by all the others."""
 _SHARING = frozenset({"devices", "nodes", "strategy"})
 """Settings of which only the number of processes matters: it decides which windows share a step."""
 
@@ -30,8 +32,9 @@ def provenance(config: Config, dataset: Path, splits: Path, processes: int) -> R
     """
     settings = config.train.model_copy(update=_NEUTRAL)
     start = config.train.start_from
+    absent = {name for name in _LATER if getattr(settings, name) is None}
     return {
-        "config_hash": hash_config(config.model, settings, exclude=_SHARING),
+        "config_hash": hash_config(config.model, settings, exclude=_SHARING | absent),
         "processes": processes,
         "dataset_hash": hash_file(dataset),
         "start_hash": None if start is None else hash_file(start),

@@ -1,4 +1,4 @@
-"""Learning one molecule's forces from labelled states: what an adaptation does, in minutes.
+"""Learning one molecule's forces from labelled states: what an adaptation does.
 
 All states are of one molecule, so that its coefficients are made once a batch, not once a state:
 two to three times as fast as the training of a transferable network.
@@ -98,16 +98,16 @@ def learn_forces(
     config: TrainConfig,
     report: Callable[[float], None],
 ) -> SplittingJump:
-    """The start network, trained further for `config.max_minutes`: the average of its weights.
+    """The start network, trained further: the average of its weights.
 
     Args:
         start: left as it is.
         molecule: whose states they are.
         states: to learn from.
-        config: optimiser, rates, batch_size, max_minutes, seed.
+        config: optimiser, rates, batch_size, seed, and when to end: `max_steps`, or `max_minutes`
+            where that is set and comes first.
         report: told of the share of the training done since it was last told.
     """
-    assert config.max_minutes is not None
     rng = np.random.default_rng(config.seed)
     model = copy.deepcopy(start).float().train().requires_grad_(True)
     average = copy.deepcopy(model).requires_grad_(False)
@@ -125,10 +125,19 @@ def learn_forces(
             optimiser.step()
         steps += 1
         update_average(average, model, steps)
-        now = min((time.monotonic() - began) / (60.0 * config.max_minutes), 1.0)
+        now = _share_done(steps, began, config)
         report(now - done)
         done = now
     return average.eval()
+
+
+def _share_done(steps: int, began: float, config: TrainConfig) -> float:
+    """Share of the training that is done: of its steps, or of its time if that ends it first."""
+    assert config.max_steps is not None
+    done = steps / config.max_steps
+    if config.max_minutes is not None:
+        done = max(done, (time.monotonic() - began) / (60.0 * config.max_minutes))
+    return min(done, 1.0)
 
 
 def force_error(model: SplittingJump, molecule: OneMolecule, states: LabelledStates) -> float:

@@ -30,7 +30,7 @@ class BatchStream(IterableDataset[WindowBatch]):
     Args:
         windows: all windows.
         chosen: indices of the training windows.
-        config: batch_size, epochs, seed, time_reversal and input_noise.
+        config: batch_size, epochs, max_steps, seed, time_reversal and input_noise.
         first: number of batches done already, by all processes together.
         rank: which of the processes this is.
         processes: that share the batches.
@@ -54,7 +54,8 @@ class BatchStream(IterableDataset[WindowBatch]):
         self._groups = [chosen[molecules == row].numpy() for row in windows.rows(chosen)]
         self.batches_per_epoch = sum(len(self._split(group)) for group in self._groups)
         every = config.epochs * self.batches_per_epoch
-        self.total = every - every % processes
+        wanted = every if config.max_steps is None else min(every, config.max_steps)
+        self.total = wanted - wanted % processes
 
     def __iter__(self) -> Iterator[WindowBatch]:
         """This process's batches from `first` on."""

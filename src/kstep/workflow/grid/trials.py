@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kstep.config import Config, Stride
+from kstep.config import Config
 
 FIXED_CAP_NM_PER_STEP = 0.0025
 """Displacement cap of the original plan for each base step; `auto` takes it from the data."""
@@ -21,7 +21,7 @@ class Trial:
         force_head: whether forces are predicted and matched too.
     """
 
-    k_steps: Stride
+    k_steps: int
     cap: float | Literal["auto"]
     force_head: bool = False
 
@@ -47,12 +47,13 @@ class Trial:
             update={
                 "paths": config.paths.model_copy(update={"run": folder(config) / self.name}),
                 "train": config.train.model_copy(update=train),
+                "hybrid": config.hybrid.model_copy(update={"k_steps": self.k_steps}),
                 "model": config.model.model_copy(update=model),
             }
         )
 
 
-def trials_of(k_steps: Stride, config: Config) -> list[Trial]:
+def trials_of(k_steps: int, config: Config) -> list[Trial]:
     """The trials at one k without force head: fixed cap first, then the data's.
 
     A splitting has no caps, and a single trial.

@@ -17,6 +17,8 @@ from kstep.workflow.hybrid.starts import Start, equilibrium_states
 
 KINDS: dict[Ensemble, int] = {"nvt": NVT, "nve": NVE, "nve_rescaled": NVE_RESCALED}
 """What a trajectory calls the segments of an ensemble."""
+FEWEST_FRAMES = 3
+"""Of each member: a jump may be longer than what was asked for, and the referee wants a slope."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def propagate_batch(
     interval = 1 if batch.dense else hybrid.save_interval_steps
     save_every = math.ceil(interval / base_steps)
     frame_ps = save_every * base_steps * run.config.md.dt_ps
-    n_frames = max(1, round(batch.length_ps / frame_ps))
+    n_frames = max(FEWEST_FRAMES, round(batch.length_ps / frame_ps))
     per_block = max(1, round(hybrid.checkpoint_every_ps / frame_ps))
     # Blocks made with another density or length hold other frames.
     record = {**run.record, "batch": batch.label, "members": batch.members, "frames": n_frames}

@@ -22,18 +22,21 @@ class Output:
         path: where it lies.
         wanted: whether the configuration asks for it.
         config_hash: of the settings that shape it.
+        stride: of the run, base steps.
         read: gives its record; ArtifactError when it is not whole.
     """
 
     path: Path
     wanted: bool
     config_hash: str
+    stride: int
     read: Callable[[Path], Record]
 
     def is_finished(self, molecule: PreparedMolecule, checkpoint_hash: str) -> bool:
         """Whether nothing is left to do for it.
 
-        Raises ArtifactError when it was made from another molecule, configuration or checkpoint.
+        Raises ArtifactError when it was made from another molecule, configuration or checkpoint,
+        or with another stride.
         """
         if not self.path.exists():
             return not self.wanted
@@ -42,6 +45,7 @@ class Output:
             "fingerprint": (molecule.fingerprint, "preparation of the molecule"),
             "config_hash": (self.config_hash, "configuration"),
             "checkpoint_hash": (checkpoint_hash, "checkpoint"),
+            "k_steps": (self.stride, f"stride than {self.stride} base steps"),
         }
         for key, (value, words) in expected.items():
             if record.get(key) != value:
@@ -71,19 +75,23 @@ class Outputs:
 
 def outputs_of(config: Config, target: Path) -> Outputs:
     """The files of the run whose trajectory is `target`."""
-    hybrid = config.hybrid
+    hybrid, stride = config.hybrid, config.stride
     return Outputs(
-        trajectory=Output(target, True, run_hash(config), lambda p: load_trajectory(p).record),
+        trajectory=Output(
+            target, True, run_hash(config), stride, lambda p: load_trajectory(p).record
+        ),
         motion=Output(
             motion_of(target),
             hybrid.motion.windows > 0,
             run_hash(config, "motion"),
+            stride,
             lambda p: load_motion(p).record,
         ),
         map=Output(
             map_of(target),
             hybrid.map_samples > 0,
             run_hash(config, "map_samples"),
+            stride,
             load_map_record,
         ),
     )

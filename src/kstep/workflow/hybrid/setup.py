@@ -62,6 +62,8 @@ class HybridRun:
 def run_hash(config: Config, *beside: str) -> str:
     """Hash of all settings that shape a hybrid trajectory (its number of processes does not).
 
+    All but the stride and the network, which a record names itself.
+
     `beside` names settings of a file that lies beside the trajectory (`motion`, `map_samples`),
     to be counted in.
     """
@@ -69,8 +71,9 @@ def run_hash(config: Config, *beside: str) -> str:
     return hash_bytes(f"{own} {sampling_hash(config.md)}".encode())
 
 
-_NOT_SAMPLING = frozenset({"workers", "molecules", "motion", "map_samples", "network"})
-"""Settings that change nothing in a trajectory; the network goes by the hash of its checkpoint."""
+_NOT_SAMPLING = frozenset({"workers", "molecules", "motion", "map_samples", "network", "k_steps"})
+"""Settings that change nothing in a trajectory, or that its record has in another form: the hash of
+the network's checkpoint, and the stride that `hybrid.k_steps: null` leaves to the network."""
 
 
 def prepare(
@@ -86,7 +89,7 @@ def prepare(
     jump = load_learned_jump(
         network.checkpoint,
         molecule,
-        config.train.k_steps,
+        config.stride,
         md.dt_ps,
         corrector.landing,
         config.hybrid.drifts_per_step,
