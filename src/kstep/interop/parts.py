@@ -132,7 +132,7 @@ def _read_system(path: Path) -> openmm.System:
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist: give an OpenMM System serialised as XML.")
     try:
-        system = openmm.XmlSerializer.deserialize(path.read_text())
+        system = openmm.XmlSerializer.deserialize(path.read_text(encoding="utf-8"))
     except (openmm.OpenMMException, ValueError, OSError):
         system = None
     if not isinstance(system, openmm.System):
