@@ -2,16 +2,14 @@
 
 import re
 import shutil
-import warnings
 from dataclasses import replace
 
-import h5py
-import MDAnalysis
 import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
 
+from foreign_samples import SPACING, write_dcd, write_gromacs, write_h5md, write_npz
 from kstep.artifacts import hash_file
 from kstep.config import load_config
 from kstep.errors import ArtifactError, ConfigError
@@ -24,7 +22,8 @@ from kstep.workflow.external.stage import Request, run
 from regressed import PROPAGATOR
 
 N_FRAMES = 30
-SPACING = 0.1
+TURN = np.array([1, -1, -1])
+"""By half a turn about x: other frames of the same run."""
 
 
 @pytest.fixture(scope="module")
@@ -44,51 +43,6 @@ def request_for(tmp_path, phenol):
 @pytest.fixture
 def config(tmp_path):
     return load_config([PROPAGATOR], [f"paths.run={tmp_path / 'run'}", "hybrid.platform=Reference"])
-
-
-def write_dcd(path, pos, spacing=SPACING):
-    n_atoms = pos.shape[1]
-    with warnings.catch_warnings(), MDAnalysis.Writer(str(path), n_atoms, dt=spacing) as writer:
-        warnings.simplefilter("ignore")
-        universe = MDAnalysis.Universe.empty(n_atoms, trajectory=True)
-        for x in pos:
-            universe.atoms.positions = 10 * x
-            writer.write(universe.atoms)
-
-
-def write_gromacs(path, pos, vel=None, times=None):
-    n_atoms = pos.shape[1]
-    times = SPACING * np.arange(1, len(pos) + 1) if times is None else times
-    universe = MDAnalysis.Universe.empty(n_atoms, trajectory=True, velocities=vel is not None)
-    with warnings.catch_warnings(), MDAnalysis.Writer(str(path), n_atoms) as writer:
-        warnings.simplefilter("ignore")
-        for index, (x, time) in enumerate(zip(pos, times, strict=True)):
-            universe.atoms.positions = 10 * x
-            if vel is not None:
-                universe.atoms.velocities = 10 * vel[index]
-            universe.trajectory.ts.time = time
-            universe.trajectory.ts.dimensions = [5, 5, 5, 90, 90, 90]  # to be ignored
-            writer.write(universe.atoms)
-
-
-def write_h5md(path, pos, vel, units=("nm", "nm ps-1", "ps")):
-    with h5py.File(path, "w") as file:
-        file.create_group("h5md").attrs["version"] = [1, 1]
-        box = file.create_group("particles/trajectory/box")
-        box.attrs["dimension"] = 3
-        box.attrs["boundary"] = ["none"] * 3
-        for name, array, unit_name in (("position", pos, units[0]), ("velocity", vel, units[1])):
-            element = file.create_group(f"particles/trajectory/{name}")
-            element["value"] = array
-            element["step"] = np.arange(len(pos))
-            element["time"] = SPACING * np.arange(1, len(pos) + 1)
-            if units[0]:
-                element["value"].attrs["unit"] = unit_name
-                element["time"].attrs["unit"] = units[2]
-
-
-def write_npz(path, **arrays):
-    np.savez(path, **arrays)
 
 
 def ours(truth, phenol, kinds=(NVT,), **record):
@@ -239,8 +193,8 @@ def test_several_files_are_replicas_and_equal_input_gives_equal_bytes(
     truth, tmp_path, config, request_for
 ):
     paths = [tmp_path / f"{label}.npz" for label in "ab"]
-    for path, order in zip(paths, (1, -1), strict=True):
-        write_npz(path, pos=truth.pos[::order], vel=truth.vel[::order])
+    for path, turn in zip(paths, (1, TURN), strict=True):
+        write_npz(path, pos=truth.pos * turn, vel=truth.vel * turn)
     outcome = run(config, request_for(*paths, frame_ps=0.5))
     found = result_of(outcome)
     assert [len(frames) for frames in found.segments(NVT, 300.0)] == [N_FRAMES] * 2
@@ -255,7 +209,7 @@ def test_windows_of_constant_energy_follow_and_need_velocities(
     truth, tmp_path, config, request_for
 ):
     nvt, window, without = tmp_path / "a.npz", tmp_path / "b.trr", tmp_path / "c.xtc"
-    write_npz(nvt, pos=truth.pos[::-1], vel=-truth.vel[::-1])
+    write_npz(nvt, pos=truth.pos * TURN, vel=truth.vel * TURN)
     write_gromacs(window, truth.pos, truth.vel)
     write_gromacs(without, truth.pos)
     found = result_of(run(config, request_for(nvt, nve=(window,), frame_ps=0.5)))
@@ -437,6 +391,38 @@ def test_replicas_must_differ_and_share_their_spacing(truth, tmp_path, config, r
         paths = (first,) if options else (first, first)
         with pytest.raises(ArtifactError, match=r"a\.npz holds the same frames as .*a\.npz"):
             run(config, request_for(*paths, **options))
+
+
+def test_parts_of_one_run_are_no_independent_runs(truth, tmp_path, config, request_for):
+    """As a restart leaves them; a state that two runs start from is no fault."""
+    paths = [tmp_path / f"{label}.npz" for label in "ab"]
+    write_npz(paths[0], pos=truth.pos[:20])
+    write_npz(paths[1], pos=truth.pos[10:])
+    with pytest.raises(
+        ArtifactError, match=r"b\.npz holds the same frames .*\(10 of 20\).*one file"
+    ):
+        run(config, request_for(*paths, frame_ps=SPACING))
+    write_npz(paths[1], pos=np.concatenate([truth.pos[:1], truth.pos[20:], truth.pos[20:] * TURN]))
+    assert result_of(run(config, request_for(*paths, frame_ps=SPACING))).n_frames == 41
+
+
+def test_what_was_taken_from_the_files_is_said_and_kept(
+    truth, tmp_path, config, request_for, capsys
+):
+    path = tmp_path / "a.npz"
+    again = np.r_[0:20, 15:30]
+    write_npz(path, pos=truth.pos[again], times_ps=SPACING * again)
+    found = result_of(run(config, request_for(path)))
+    assert found.n_frames == N_FRAMES
+    said = capsys.readouterr().err
+    assert f"{path}: 30 frames, one every 0.1 ps (as its times say; 5 of 35 frames, from 15" in said
+    (source,) = found.record["sources"]
+    assert (source["file"], source["frames"]) == ("a.npz", 30)
+    assert source["frame_ps"] == pytest.approx(SPACING)
+    assert [remark[:14] for remark in source["remarks"]] == ["as its times s", "5 of 35 frames"]
+    write_dcd(path.with_suffix(".dcd"), truth.pos)
+    run(config, request_for(path.with_suffix(".dcd")))
+    assert "one every 0.1 ps (time step 2.04548, saved every 1 steps" in capsys.readouterr().err
 
 
 def change_system(path, phenol, change):

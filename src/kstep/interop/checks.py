@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Float
 
 from kstep.errors import ArtifactError
-from kstep.interop.formats import Stretch
 from kstep.interop.parts import Parts
+from kstep.interop.precision import COARSEST_NM
+from kstep.interop.stretch import Stretch
 from kstep.system.mechanics import (
     internal_degrees_of_freedom,
     kinetic_temperature,
@@ -22,9 +23,6 @@ MAX_CONSTRAINT_ERROR = 0.015
 
 HOTTEST = 20.0
 """Ratio of kinetic temperature to thermostat: beyond it the unit must be wrong (Å/ps: 100)."""
-
-SPACING_TOLERANCE = 0.01
-"""Relative, of frame times that are saved in single precision."""
 
 
 def check_atoms(path: Path, stretch: Stretch, parts: Parts, topology: Path) -> None:
@@ -65,6 +63,7 @@ def check_frames(path: Path, stretch: Stretch, parts: Parts, fewest: int) -> Non
             "molecule that moves."
         )
     _check_lengths(path, stretch, parts)
+    _check_precision(path, stretch)
     _check_constraints(path, stretch, parts)
 
 
@@ -86,6 +85,15 @@ def _check_lengths(path: Path, stretch: Stretch, parts: Parts) -> None:
             f"{path} has a bond of {lengths[frame, bond]:.3g} nm between atoms {first} and "
             f"{second} in frame {frame} (from 0): the molecule is broken over a periodic box, its "
             "atoms are in another order or it fell apart; write it whole, in the topology's order."
+        )
+
+
+def _check_precision(path: Path, stretch: Stretch) -> None:
+    if stretch.error > COARSEST_NM:
+        farthest = float(np.abs(stretch.pos).max())
+        raise ArtifactError(
+            f"{path} holds coordinates to {2 * stretch.error:.2g} nm only, up to {farthest:.3g} nm "
+            "from the origin: save them with more digits, or the molecule in the middle."
         )
 
 
@@ -117,39 +125,6 @@ def check_velocities(path: Path, stretch: Stretch, parts: Parts, temperature: fl
             f"{path} starts with velocities of {found:.3g} K where {temperature:g} K are expected: "
             "they seem to be in another unit than its format says; convert them (nm/ps in NPZ)."
         )
-
-
-def spacing_ps(
-    path: Path, times: Float[np.ndarray, " T"] | None, frame_ps: float | None, option: str
-) -> float:
-    """The time between frames, ps: `frame_ps` if given, else that of the file's times.
-
-    `option` is how the command line calls `frame_ps`.
-
-    Raises ArtifactError when there is none to be had or the frames are not equally spaced.
-    """
-    if frame_ps is not None:
-        if not (np.isfinite(frame_ps) and frame_ps > 0):
-            raise ArtifactError(f"{option} {frame_ps:g} is no time between frames: give ps.")
-        return frame_ps
-    if times is None:
-        raise ArtifactError(
-            f"{path} does not say the time between its frames: give it with {option}."
-        )
-    steps = np.diff(times)
-    if not (np.isfinite(steps).all() and (steps > 0).all()):
-        raise ArtifactError(
-            f"{path} has frame times that do not increase: give the time between frames with "
-            f"{option}."
-        )
-    spacing = float(steps.mean())
-    rounding = 4 * np.finfo(np.float32).eps * float(np.abs(times).max())
-    if np.abs(steps - spacing).max() > SPACING_TOLERANCE * spacing + rounding:
-        raise ArtifactError(
-            f"{path} has frames that are not equally spaced in time ({steps.min():.4g} to "
-            f"{steps.max():.4g} ps): save them at equal times, without a gap."
-        )
-    return spacing
 
 
 def _distances(pos: Float[np.ndarray, "T N 3"], pairs: np.ndarray) -> Float[np.ndarray, "T P"]:

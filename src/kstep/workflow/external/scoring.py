@@ -14,7 +14,8 @@ from kstep.config import Config
 from kstep.errors import ArtifactError
 from kstep.integrators.openmm_steps import velocity_verlet
 from kstep.integrators.platforms import make_context, resolve_platform
-from kstep.interop.formats import Stretch
+from kstep.interop.precision import NOTABLE_NM
+from kstep.interop.stretch import Stretch
 from kstep.potentials.systems import load_system
 from kstep.progress import progress
 from kstep.system.mechanics import kinetic_energy
@@ -23,9 +24,6 @@ from kstep.system.trajectory import Trajectory, trajectory_record
 
 ANY_DT_PS = 0.001
 """Contexts need an integrator, even where no step is made."""
-
-_SINGLE_PRECISION_NM = 2e-6
-"""Error of coordinates up to 10 nm, single precision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +35,24 @@ class Source:
         kind: `kstep.system.trajectory.NVT` or `NVE`.
         spacing: time between frames, ps.
         stretch: the frames.
+        remarks: what was found about their times, clauses.
     """
 
     path: Path
     kind: int
     spacing: float
     stretch: Stretch
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> dict[str, object]:
+        """What was taken from the file: for the record, and so for the report."""
+        return {
+            "file": self.path.name,
+            "frames": len(self.stretch.pos),
+            "frame_ps": self.spacing,
+            "remarks": list(self.remarks),
+        }
 
 
 def score(config: Config, molecule: PreparedMolecule, sources: Sequence[Source]) -> Trajectory:
@@ -65,6 +75,7 @@ def score(config: Config, molecule: PreparedMolecule, sources: Sequence[Source])
     vel = np.concatenate(velocities) if velocities else np.full_like(pos, np.nan)
     epot = np.concatenate([_energies(system, platform, s.stretch.pos, s.path) for s in sources])
     ekin = kinetic_energy(vel, molecule.masses)
+    error = max(one.stretch.error for one in sources)
     lengths = [len(one.stretch.pos) for one in sources]
     files = dict.fromkeys(one.path for one in sources)
     return Trajectory(
@@ -89,7 +100,11 @@ def score(config: Config, molecule: PreparedMolecule, sources: Sequence[Source])
             force_calls="unknown",
             temperatures_K=[temperature],
             save_interval_ps=sources[0].spacing,
-            rounding_nm=max(rounding_nm(one.stretch.pos) for one in sources),
+            position_error_nm=error,
+            # XTC's 0.001 nm lifts the potential energy of a small molecule by some 0.5 kJ/mol and
+            # scatters it by 1.5: too much to judge its distribution by.
+            rounding_nm=2.0 * error if error >= NOTABLE_NM else 0.0,
+            sources=[one.told for one in sources],
             constraints=md.constraints,
             n_constraints=system.getNumConstraints(),
             nonbonded_cutoff_nm=md.nonbonded_cutoff_nm,
@@ -98,18 +113,6 @@ def score(config: Config, molecule: PreparedMolecule, sources: Sequence[Source])
             versions={"kstep": __version__, "openmm": openmm.__version__},
         ),
     )
-
-
-def rounding_nm(pos: Float[np.ndarray, "T N 3"]) -> float:
-    """The decimal to which all coordinates are rounded, nm; 0 where they are not.
-
-    XTC rounds to 0.001 nm, which lifts the potential energy of a small molecule by some
-    0.5 kJ/mol and scatters it by 1.5: too much to judge its distribution by.
-    """
-    for decimals in (1, 2, 3, 4):
-        if np.allclose(pos, pos.round(decimals), rtol=0, atol=_SINGLE_PRECISION_NM):
-            return float(10.0**-decimals)
-    return 0.0
 
 
 def _energies(

@@ -1,17 +1,21 @@
 """From files of any program to what the md and eval stages read."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kstep.artifacts import exclusive, hash_bytes
+from kstep.artifacts import exclusive
 from kstep.config import Config
 from kstep.errors import ArtifactError, ConfigError
-from kstep.interop.checks import check_atoms, check_frames, check_velocities, spacing_ps
+from kstep.interop.checks import check_atoms, check_frames, check_velocities
 from kstep.interop.formats import read
 from kstep.interop.parts import Parts, read_parts
+from kstep.interop.precision import NOTABLE_NM
+from kstep.interop.stretch import Stretch
+from kstep.interop.timing import check_pace, each_once, frame_digests, spacing_ps
 from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import NVE, NVT
 from kstep.workflow.external.folder import molecule_name, safe_name
@@ -132,8 +136,7 @@ def _read_all(
             check_atoms(path, stretch, parts, request.topology)
             check_frames(path, stretch, parts, ensemble.fewest)
             check_velocities(path, stretch, parts, temperature)
-            spacing = spacing_ps(path, stretch.times, frame_ps, ensemble.option)
-            sources.append(Source(path, ensemble.kind, spacing, stretch))
+            sources.append(_timed(path, stretch, parts, temperature, ensemble, frame_ps))
     for one in sources:
         if abs(one.spacing - sources[0].spacing) > _SPACING_TOLERANCE * sources[0].spacing:
             raise ArtifactError(
@@ -143,16 +146,46 @@ def _read_all(
     return sources
 
 
+def _timed(
+    path: Path,
+    stretch: Stretch,
+    parts: Parts,
+    temperature: float,
+    ensemble: Ensemble,
+    frame_ps: float | None,
+) -> Source:
+    """A run with the time between its frames, each of them once; said on standard error."""
+    kept, left_out = each_once(stretch)
+    spacing = spacing_ps(path, kept, frame_ps, ensemble.option)
+    doubt = check_pace(path, kept, parts, temperature, spacing, ensemble.option)
+    check_frames(path, kept, parts, ensemble.fewest)
+    given = f"as {ensemble.option} says"
+    clock = given if frame_ps is not None else kept.clock or "as its times say"
+    remarks = tuple(remark for remark in (clock, left_out, doubt) if remark)
+    print(
+        f"{path}: {len(kept.pos)} frames, one every {spacing:.4g} ps ({'; '.join(remarks)})",
+        file=sys.stderr,
+    )
+    return Source(path, ensemble.kind, spacing, kept, remarks)
+
+
 def _check_different(sources: Sequence[Source]) -> None:
-    seen: dict[str, Path] = {}
-    for one in sources:
-        frames = hash_bytes(one.stretch.pos.tobytes())
-        if frames in seen:
-            raise ArtifactError(
-                f"{one.path} holds the same frames as {seen[frames]}: runs must be independent, "
-                "give every one once."
-            )
-        seen[frames] = one.path
+    """Raise ArtifactError where two runs hold the same frames, but for one they both started from.
+
+    Coarse coordinates can agree by chance: such runs are the same when all of them do.
+    """
+    digests = [set(frame_digests(one.stretch.pos)) for one in sources]
+    for second, one in enumerate(sources):
+        for first, other in enumerate(sources[:second]):
+            shared = len(digests[first] & digests[second])
+            coarse = max(one.stretch.error, other.stretch.error) >= NOTABLE_NM
+            fewest = min(len(digests[first]), len(digests[second])) if coarse else 2
+            if shared >= fewest:
+                raise ArtifactError(
+                    f"{one.path} holds the same frames as {other.path} ({shared} of "
+                    f"{len(one.stretch.pos)}): runs must be independent, give every one once, and "
+                    "a run that was restarted as one file."
+                )
 
 
 def _check_velocities_of_all(sources: Sequence[Source]) -> None:
