@@ -1,4 +1,4 @@
-"""Trajectory files as other programs write them."""
+"""Trajectory files, and Systems, as other programs write them."""
 
 import struct
 import warnings
@@ -6,6 +6,7 @@ import warnings
 import h5py
 import MDAnalysis
 import numpy as np
+import openmm
 
 SPACING = 0.1
 
@@ -63,3 +64,10 @@ def relabel_dcd(path, delta, every, title):
     assert content[84:88] == struct.pack("<i", 24)  # CHARMM's layout: time step of four bytes
     content[100:180] = title.encode().ljust(80)
     path.write_bytes(bytes(content))
+
+
+def change_system(path, phenol, change):
+    system = openmm.XmlSerializer.deserialize(phenol.system_xml.read_text())
+    change(system)
+    path.write_text(openmm.XmlSerializer.serialize(system))
+    return path
