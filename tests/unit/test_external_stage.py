@@ -22,6 +22,7 @@ from kstep.errors import ArtifactError, ConfigError
 from kstep.interop.parts import read_parts
 from kstep.potentials.systems import load_system
 from kstep.system.mechanics import kinetic_energy
+from kstep.system.motion import load_motion, motion_of
 from kstep.system.prepared import load_molecules
 from kstep.system.trajectory import NVE, NVT, Trajectory, load_trajectory, trajectory_record
 from kstep.workflow.external.stage import Request, run
@@ -231,6 +232,67 @@ def test_windows_of_constant_energy_follow_and_need_velocities(
         run(config, request_for(nvt, nve=(without,), frame_ps=0.5))
     with pytest.raises(ArtifactError, match=r"c\.xtc holds no velocities and others do"):
         run(config, request_for(without, nve=(window,)))
+
+
+@pytest.fixture(scope="module")
+def windows(phenol, make_sampler, equilibrium):
+    """NVE windows of phenol with a frame every 2 fs, the second shorter."""
+    sampler = make_sampler(phenol)
+    x, v = equilibrium
+    return [sampler.window(x, v, 40, 1), sampler.window(x, -v, 35, 1)]
+
+
+def test_densely_saved_windows_are_kept_as_motion(windows, truth, tmp_path, config, request_for):
+    nvt = tmp_path / "a.npz"
+    write_npz(nvt, pos=truth.pos, vel=truth.vel)
+    nve = [tmp_path / f"nve{index}.npz" for index in range(2)]
+    for path, window in zip(nve, windows, strict=True):
+        times = 0.002 * np.arange(len(window.pos))
+        write_npz(path, pos=window.pos, vel=window.vel, times_ps=times)
+    own, molecule = run(config, request_for(nvt, nve=tuple(nve), frame_ps=SPACING))
+    file = motion_of(own.paths.run / "hybrid" / f"{molecule.name}.npz")
+    motion = load_motion(file)
+    assert (own.md.dt_fs, motion.spacing) == (1.0, 0.002)
+    assert motion.vel.shape == (2, 35, 13, 3)
+    for index, window in enumerate(windows):
+        np.testing.assert_allclose(motion.vel[index], window.vel[:35], atol=1e-6)
+        np.testing.assert_allclose(motion.epot[index], window.epot[:35], atol=1e-6)
+        total = window.epot[:35] + kinetic_energy(window.vel[:35], molecule.masses)
+        np.testing.assert_allclose(motion.epot[index] + motion.ekin[index], total, atol=1e-6)
+    assert (motion.record["fingerprint"], motion.record["temperature_K"]) == (
+        molecule.fingerprint, 300.0
+    )  # fmt: skip
+    for spacing, kept in ((0.064, True), (0.1, False)):
+        run(config, request_for(nvt, nve=tuple(nve), frame_ps=SPACING, nve_frame_ps=spacing))
+        assert file.exists() == kept
+    run(config, request_for(nvt, frame_ps=SPACING))
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("dense", "given", "step"),
+    [(0.7, 2.0, 0.7), (1.0, 2.0, 1.0), (1.5, 2.0, 0.75), (4.0, 2.0, 1.0), (4.0, 0.5, 0.5),
+     (2.5, 2.0, 2.5 / 3), (2.0 + 1e-5, 1.0, 1.0), (0.1 + 1e-7, 1.0, 0.1)],
+)  # fmt: skip
+def test_the_baseline_steps_through_the_frames_of_dense_windows(
+    dense, given, step, windows, truth, tmp_path, config, request_for
+):
+    nvt, nve = tmp_path / "a.npz", tmp_path / "b.npz"
+    write_npz(nvt, pos=truth.pos, vel=truth.vel)
+    write_npz(nve, pos=windows[0].pos, vel=windows[0].vel)
+    given = config.model_copy(update={"md": config.md.model_copy(update={"dt_fs": given})})
+    options = {"frame_ps": SPACING, "nve_frame_ps": 1e-3 * dense}
+    if dense < 0.5:  # what atoms cannot do in so short a time
+        with pytest.raises(ArtifactError, match=r"go as far .*--nve-frame-ps"):
+            run(given, request_for(nvt, nve=(nve,), **options))
+        return
+    own, molecule = run(given, request_for(nvt, nve=(nve,), **options))
+    assert own.md.dt_fs == pytest.approx(step)
+    motion = load_motion(motion_of(own.paths.run / "hybrid" / f"{molecule.name}.npz"))
+    ratio = motion.spacing / own.md.dt_ps
+    assert ratio == pytest.approx(round(ratio), abs=1e-9)
+    shared = own.md.dt_fs == min(given.md.dt_fs, 1.0)
+    assert (own.paths.data.name == "data") == shared
 
 
 def test_the_coarsest_file_tells_the_rounding(truth, tmp_path, config, request_for):

@@ -19,8 +19,9 @@ from kstep.interop.stretch import Stretch
 from kstep.potentials.systems import load_system
 from kstep.progress import progress
 from kstep.system.mechanics import kinetic_energy
+from kstep.system.motion import Motion, motion_record
 from kstep.system.prepared import PreparedMolecule
-from kstep.system.trajectory import Trajectory, trajectory_record
+from kstep.system.trajectory import NVE, Trajectory, trajectory_record
 
 ANY_DT_PS = 0.001
 """Contexts need an integrator, even where no step is made."""
@@ -113,6 +114,22 @@ def score(config: Config, molecule: PreparedMolecule, sources: Sequence[Source])
             versions={"kstep": __version__, "openmm": openmm.__version__},
         ),
     )
+
+
+def motion_in(candidate: Trajectory, spacing: float) -> Motion:
+    """The NVE windows of a candidate as densely saved ones, all as long as the shortest.
+
+    Args:
+        candidate: as `score` makes it.
+        spacing: time between their frames, ps.
+    """
+    windows = candidate.segments(NVE)
+    frames = np.stack([window[: min(map(len, windows))] for window in windows])
+    record = motion_record(
+        **candidate.record, temperature_K=float(candidate.segment_temperature[0])
+    )
+    vel = candidate.vel[frames].astype(np.float32)
+    return Motion(vel, candidate.epot[frames], candidate.ekin[frames], spacing, record)
 
 
 def _energies(

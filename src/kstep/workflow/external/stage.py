@@ -1,5 +1,6 @@
 """From files of any program to what the md and eval stages read."""
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +17,20 @@ from kstep.interop.parts import Parts, read_parts
 from kstep.interop.precision import NOTABLE_NM
 from kstep.interop.stretch import Stretch
 from kstep.interop.timing import check_pace, each_once, frame_digests, spacing_ps
+from kstep.system.motion import motion_of
 from kstep.system.prepared import PreparedMolecule
 from kstep.system.trajectory import NVE, NVT
+from kstep.units import PS_PER_FS
 from kstep.workflow.external.folder import molecule_name, safe_name
 from kstep.workflow.external.given import Start, molecule_of, used_as_it_is
-from kstep.workflow.external.scoring import Source, score
+from kstep.workflow.external.scoring import Source, motion_in, score
 
 LONGEST_BASELINE_DT_FS = 1.0
 """An external candidate is held against the limit of small steps, not against another error."""
+
+DENSE_PS = 0.064
+"""Time between the frames of densely saved NVE windows, at most: k = 16 steps of 4 fs, the farthest
+apart that kstep saves its own. What is slower than 260 1/cm is then not folded."""
 
 _SPACING_TOLERANCE = 1e-3
 
@@ -80,6 +87,8 @@ def run(config: Config, request: Request) -> tuple[Config, PreparedMolecule]:
     Below `<paths.run>/external` it writes the molecule as `data/raw/<name>`, named after topology
     and System, so that all candidates of one System share a baseline; and the trajectory, with
     the true potential energy of every frame, as `<stem of the first file>/hybrid/<name>.npz`.
+    NVE windows with frames at most `DENSE_PS` apart lie beside it a second time, as
+    `<name>.motion.npz`, from which energies are regressed and spectra made.
 
     Returns the configuration with which `workflow.md` runs the baseline and `workflow.evaluate`
     judges, and the molecule. Its System is used as it is: nothing is cut off, and the settings of
@@ -96,14 +105,20 @@ def run(config: Config, request: Request) -> tuple[Config, PreparedMolecule]:
     _check_different(sources)
     _check_velocities_of_all(sources)
     root = config.paths.run / "external"
+    dense_ps = nve[0].spacing if nve and nve[0].spacing <= DENSE_PS else None
     with exclusive(root):
-        own = _configure(config, root, sources[0], parts, temperature)
+        own = _configure(config, root, sources[0], parts, temperature, dense_ps)
         # As the first candidate of its System left it: a baseline belongs to it.
         name = molecule_name(request.topology, request.system)
         start = Start(sources[0].stretch.pos[0], sources[0].path)
         molecule = molecule_of(own.paths.data / "raw", name, parts, request.system, start)
         candidate = score(own, molecule, sources)
-        candidate.save(own.paths.run / "hybrid" / f"{molecule.name}.npz")
+        target = own.paths.run / "hybrid" / f"{molecule.name}.npz"
+        candidate.save(target)
+        motion_of(target).unlink(missing_ok=True)  # of an earlier call with other windows
+        if dense_ps is not None:
+            steps = round(dense_ps / own.md.dt_ps)
+            motion_in(candidate, steps * own.md.dt_ps).save(motion_of(target))
     return own, molecule
 
 
@@ -161,7 +176,10 @@ def _timed(
     check_frames(path, kept, parts, ensemble.fewest)
     given = f"as {ensemble.option} says"
     clock = given if frame_ps is not None else kept.clock or "as its times say"
-    remarks = tuple(remark for remark in (clock, left_out, doubt) if remark)
+    sparse = ""
+    if ensemble.kind == NVE and spacing > DENSE_PS:
+        sparse = f"at most {DENSE_PS:g} ps are needed for spectra and the slope of energies"
+    remarks = tuple(remark for remark in (clock, left_out, doubt, sparse) if remark)
     print(
         f"{path}: {len(kept.pos)} frames, one every {spacing:.4g} ps ({'; '.join(remarks)})",
         file=sys.stderr,
@@ -204,11 +222,29 @@ def _check_velocities_of_all(sources: Sequence[Source]) -> None:
         )
 
 
+def _base_step_fs(config: Config, dense_ps: float | None) -> float:
+    """The baseline's time step: as short as configured, and a part of the time between frames.
+
+    Dense windows are compared frame by frame; and who saves every 0.5 fs steps no farther.
+    """
+    longest = min(config.md.dt_fs, LONGEST_BASELINE_DT_FS)
+    if dense_ps is None:
+        return longest
+    apart = float(f"{dense_ps / PS_PER_FS:.4g}")  # times in files have few digits
+    return apart / math.ceil(apart / longest - _SPACING_TOLERANCE)
+
+
 def _configure(
-    config: Config, root: Path, first: Source, parts: Parts, temperature: float
+    config: Config,
+    root: Path,
+    first: Source,
+    parts: Parts,
+    temperature: float,
+    dense_ps: float | None,
 ) -> Config:
     """The settings under which the baseline of this System is run, and all is judged."""
-    dt_fs = min(config.md.dt_fs, LONGEST_BASELINE_DT_FS)
+    dt_fs = _base_step_fs(config, dense_ps)
+    usual = dt_fs == _base_step_fs(config, None)
     md = {
         "temperature_K": temperature,
         "dt_fs": dt_fs,
@@ -216,7 +252,9 @@ def _configure(
         # Bursts are for training, and there is nothing to train.
         "burst": config.md.burst.model_copy(update={"count": 0}),
     }
-    paths = {"data": root / "data", "run": root / safe_name(first.path)}
+    # A baseline of other steps is another baseline.
+    data = root / ("data" if usual else f"data_{dt_fs:.4g}fs")
+    paths = {"data": data, "run": root / safe_name(first.path)}
     hybrid = {"temperature_K": temperature, "molecules": None}
     own = used_as_it_is(config, parts)
     return own.model_copy(
