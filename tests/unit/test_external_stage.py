@@ -126,7 +126,7 @@ def test_the_molecule_and_the_configuration_serve_the_baseline(
     path = tmp_path / "my run (2).npz"
     write_npz(path, pos=truth.pos)
     own, molecule = run(config, request_for(path, frame_ps=SPACING))
-    assert own.paths.data == tmp_path / "run" / "external" / "data"
+    assert own.paths.data.parent == tmp_path / "run" / "external"
     assert own.paths.run == tmp_path / "run" / "external" / "my_run_2"
     assert [m.name for m in load_molecules(own.paths.data / "raw")] == [molecule.name]
     assert re.fullmatch("molecule_[0-9a-f]{8}", molecule.name)
@@ -172,6 +172,23 @@ def test_candidates_of_one_system_share_a_molecule_and_overwrite_nothing(
     own, molecule = run(config, request)
     assert molecule.name != outcomes[0][1].name
     assert [m.name for m in load_molecules(own.paths.data / "raw")] == [molecule.name]
+
+
+def test_other_settings_make_another_baseline_beside_the_first(
+    truth, tmp_path, config, request_for
+):
+    path = tmp_path / "a.npz"
+    write_npz(path, pos=truth.pos)
+
+    def baseline(temperature=None, **changes):
+        changed = config.model_copy(update={"md": config.md.model_copy(update=changes)})
+        own, _ = run(changed, request_for(path, frame_ps=SPACING, temperature=temperature))
+        return own.paths.data
+
+    same = [baseline(), baseline(300.0), baseline(workers=1)]
+    others = [baseline(310.0), baseline(friction_per_ps=0.1), baseline(dt_fs=0.5)]
+    assert len(set(same)) == 1
+    assert len({*same, *others}) == 4
 
 
 def test_the_temperature_is_the_one_asked_for(truth, tmp_path, config, request_for):
@@ -291,8 +308,6 @@ def test_the_baseline_steps_through_the_frames_of_dense_windows(
     motion = load_motion(motion_of(own.paths.run / "hybrid" / f"{molecule.name}.npz"))
     ratio = motion.spacing / own.md.dt_ps
     assert ratio == pytest.approx(round(ratio), abs=1e-9)
-    shared = own.md.dt_fs == min(given.md.dt_fs, 1.0)
-    assert (own.paths.data.name == "data") == shared
 
 
 def test_the_coarsest_file_tells_the_rounding(truth, tmp_path, config, request_for):

@@ -24,6 +24,7 @@ from kstep.units import PS_PER_FS
 from kstep.workflow.external.folder import molecule_name, safe_name
 from kstep.workflow.external.given import Start, molecule_of, used_as_it_is
 from kstep.workflow.external.scoring import Source, motion_in, score
+from kstep.workflow.md.baseline import sampling_hash
 
 LONGEST_BASELINE_DT_FS = 1.0
 """An external candidate is held against the limit of small steps, not against another error."""
@@ -33,6 +34,8 @@ DENSE_PS = 0.064
 apart that kstep saves its own. What is slower than 260 1/cm is then not folded."""
 
 _SPACING_TOLERANCE = 1e-3
+
+_HASH_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,9 @@ class Request:
 def run(config: Config, request: Request) -> tuple[Config, PreparedMolecule]:
     """Make somebody's trajectory ready to be judged.
 
-    Below `<paths.run>/external` it writes the molecule as `data/raw/<name>`, named after topology
-    and System, so that all candidates of one System share a baseline; and the trajectory, with
+    Below `<paths.run>/external` it writes the molecule as `data_<hash>/raw/<name>`, named after
+    the baseline's settings and after topology and System, so that all candidates of one System and
+    the same settings share a baseline; and the trajectory, with
     the true potential energy of every frame, as `<stem of the first file>/hybrid/<name>.npz`.
     NVE windows with frames at most `DENSE_PS` apart lie beside it a second time, as
     `<name>.motion.npz`, from which energies are regressed and spectra made.
@@ -243,24 +247,18 @@ def _configure(
     dense_ps: float | None,
 ) -> Config:
     """The settings under which the baseline of this System is run, and all is judged."""
+    own = used_as_it_is(config, parts)
     dt_fs = _base_step_fs(config, dense_ps)
-    usual = dt_fs == _base_step_fs(config, None)
-    md = {
+    changes = {
         "temperature_K": temperature,
         "dt_fs": dt_fs,
         "save_interval_steps": round(config.md.save_interval_steps * config.md.dt_fs / dt_fs),
         # Bursts are for training, and there is nothing to train.
         "burst": config.md.burst.model_copy(update={"count": 0}),
     }
-    # A baseline of other steps is another baseline.
-    data = root / ("data" if usual else f"data_{dt_fs:.4g}fs")
-    paths = {"data": data, "run": root / safe_name(first.path)}
-    hybrid = {"temperature_K": temperature, "molecules": None}
-    own = used_as_it_is(config, parts)
-    return own.model_copy(
-        update={
-            "paths": config.paths.model_copy(update=paths),
-            "md": own.md.model_copy(update=md),
-            "hybrid": config.hybrid.model_copy(update=hybrid),
-        }
-    )
+    md = own.md.model_copy(update=changes)
+    # Other settings make another baseline, beside those that are there.
+    data = root / f"data_{sampling_hash(md)[:_HASH_DIGITS]}"
+    paths = config.paths.model_copy(update={"data": data, "run": root / safe_name(first.path)})
+    hybrid = config.hybrid.model_copy(update={"temperature_K": temperature, "molecules": None})
+    return own.model_copy(update={"paths": paths, "md": md, "hybrid": hybrid})
