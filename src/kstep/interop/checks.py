@@ -24,6 +24,35 @@ MAX_CONSTRAINT_ERROR = 0.015
 HOTTEST = 20.0
 """Ratio of kinetic temperature to thermostat: beyond it the unit must be wrong (Å/ps: 100)."""
 
+_AMBER = 2.0455
+"""nm/ps in √(kcal/mol/Da), in which Amber's files hold velocities: 20.455 Å/ps."""
+
+UNITS = {
+    10.0: "Å/ps",
+    0.1: "nm/ps where the format has Å/ps, or ASE's unit",
+    0.01: "Å/fs",
+    1e-3: "nm/fs",
+    1e3: "m/s",
+    1 / 2187.69: "atomic units",
+    1 / _AMBER: "Amber's unit, 20.455 Å/ps",
+    0.1 / _AMBER: "Amber's unit, 20.455 Å/ps, where the format has Å/ps",
+    _AMBER: "nm/ps divided by Amber's unit",
+    10 * _AMBER: "Å/ps divided by Amber's unit, 20.455 Å/ps",
+    (10 * _AMBER) ** 0.5: "a unit off by the root of Amber's 20.455",
+    (10 * _AMBER) ** -0.5: "a unit off by the root of Amber's 20.455",
+}
+"""How many times too large a file's numbers are, by the unit that they are in."""
+
+_NEAR = 0.06
+"""Relative, of speeds: within it a unit is named."""
+
+_SURE = 20
+"""Degrees of freedom from which on chance makes no molecule four times too cold, which one of
+Amber's factors does; a window of rigid water may be."""
+
+_MOMENTS = 1000
+"""Frames from which velocities are judged."""
+
 
 def check_atoms(path: Path, stretch: Stretch, parts: Parts, topology: Path) -> None:
     """Raise ArtifactError unless the frames hold the atoms of the topology."""
@@ -118,13 +147,27 @@ def check_velocities(path: Path, stretch: Stretch, parts: Parts, temperature: fl
             f"{path} has velocities that are not numbers: leave those frames out, or save none."
         )
     freedom = internal_degrees_of_freedom(parts.n_atoms, len(parts.constraints))
-    internal = remove_centre_of_mass(stretch.vel[:10], parts.masses)
+    if freedom <= 0:  # one atom: nothing moves but the centre of mass
+        return
+    shown = stretch.vel[:: max(1, len(stretch.vel) // _MOMENTS)]
+    internal = remove_centre_of_mass(shown, parts.masses)
     found = float(np.median(kinetic_temperature(internal, parts.masses, freedom)))
-    if not 1 / HOTTEST < found / temperature < HOTTEST:
+    unit = _unit_of(found / temperature)
+    possible = 1 / HOTTEST < found / temperature < HOTTEST
+    if not possible or (unit and freedom >= _SURE):
         raise ArtifactError(
-            f"{path} starts with velocities of {found:.3g} K where {temperature:g} K are expected: "
-            "they seem to be in another unit than its format says; convert them (nm/ps in NPZ)."
+            f"{path} has velocities of {found:.3g} K where {temperature:g} K are expected: "
+            f"they seem to be in another unit than its format says{f' ({unit})' if unit else ''}; "
+            "convert them (nm/ps in NPZ)."
         )
+
+
+def _unit_of(ratio: float) -> str:
+    """The unit that makes temperatures wrong by a ratio; empty where none does."""
+    if ratio <= 0:
+        return ""
+    nearest = min(UNITS, key=lambda factor: abs(np.log(ratio**0.5 / factor)))
+    return UNITS[nearest] if abs(ratio**0.5 / nearest - 1) < _NEAR else ""
 
 
 def _distances(pos: Float[np.ndarray, "T N 3"], pairs: np.ndarray) -> Float[np.ndarray, "T P"]:
