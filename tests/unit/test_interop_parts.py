@@ -151,6 +151,19 @@ def test_what_this_openmm_lacks_is_named(old, phenol, tmp_path):
         read_parts(phenol.pdb, path)
 
 
+def test_one_atom_is_no_molecule(phenol, tmp_path):
+    system = openmm.System()
+    system.addParticle(15.999)
+    system.addForce(openmm.NonbondedForce())
+    path = tmp_path / "system.xml"
+    path.write_text(openmm.XmlSerializer.serialize(system))
+    lines = phenol.pdb.read_text().splitlines(keepends=True)
+    topology = tmp_path / "one.pdb"
+    topology.write_text(next(line for line in lines if line.rstrip().endswith("O")) + "END\n")
+    with pytest.raises(ArtifactError, match=r"one\.pdb holds one atom, which has no structure"):
+        read_parts(topology, path)
+
+
 def test_deuterium_is_hydrogen_of_another_mass(phenol, tmp_path):
     heavy = 2.01355
     topology = edited_pdb(

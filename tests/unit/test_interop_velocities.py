@@ -64,5 +64,6 @@ def parts_of(n_atoms):
     masses = np.array([15.999, 1.008, 1.008])[:n_atoms]
     return Parts(
         numbers=np.array([8, 1, 1])[:n_atoms], names=["O", "H", "H"][:n_atoms], masses=masses,
-        bonds=pairs[:2], constraints=pairs, lengths=np.full(len(pairs), 0.1), system=openmm.System(),
+        bonds=pairs[:2], constraints=pairs, lengths=np.full(len(pairs), 0.1),
+        system=openmm.System(),
     )  # fmt: skip

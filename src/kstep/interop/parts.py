@@ -69,6 +69,11 @@ def read_parts(topology: Path, system_xml: Path) -> Parts:
             f"{topology} has {len(numbers)} atoms and {system_xml} has "
             f"{system.getNumParticles()}: give the topology from which the System was made."
         )
+    if len(numbers) == 1:
+        raise ArtifactError(
+            f"{topology} holds one atom, which has no structure and no motion of its own to judge: "
+            "give a molecule."
+        )
     _check_judgeable(system, system_xml)
     constrained = [
         (first, second, float(distance._value))
