@@ -171,4 +171,7 @@ def _unit_of(ratio: float) -> str:
 
 
 def _distances(pos: Float[np.ndarray, "T N 3"], pairs: np.ndarray) -> Float[np.ndarray, "T P"]:
-    return np.asarray(np.linalg.norm(pos[:, pairs[:, 0]] - pos[:, pairs[:, 1]], axis=-1))
+    lengths = np.empty((len(pos), len(pairs)))
+    for column, (first, second) in enumerate(pairs):  # one at a time: files may fill the memory
+        lengths[:, column] = np.linalg.norm(pos[:, first] - pos[:, second], axis=-1)
+    return lengths

@@ -103,7 +103,7 @@ def _npz(path: Path) -> Stretch:
             raise ArtifactError(
                 f"{path} holds {array.dtype} under '{key}': save real numbers, in nm, nm/ps and ps."
             )
-    arrays = {key: array.astype(np.float64) for key, array in given.items()}
+    arrays = {key: array.astype(np.float64, copy=False) for key, array in given.items()}
     if "pos" not in arrays:
         raise ArtifactError(
             f"{path} lacks the array 'pos': save positions in nm as [frames, atoms, 3] under it."

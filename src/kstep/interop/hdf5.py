@@ -59,7 +59,7 @@ def _h5md(path: Path, particles: h5py.Group) -> Stretch:
     times, spacing = _clock(path, position.get("time"), len(raw))
     clock = "" if spacing is None else "one increment for all of its times"
     error = number_error(raw, unit)
-    return Stretch(raw.astype(np.float64) * unit, vel, times, spacing, clock, error)
+    return Stretch(unit * raw.astype(np.float64, copy=False), vel, times, spacing, clock, error)
 
 
 def _clock(
@@ -94,7 +94,9 @@ def _mdtraj(path: Path, file: h5py.File) -> Stretch:
         )
     if times is not None:
         times = times.astype(np.float64) * _factor(path, file["time"], _TIMES, "time", "ps")
-    return Stretch(raw.astype(np.float64) * unit, vel, times, error=number_error(raw, unit))
+    return Stretch(
+        unit * raw.astype(np.float64, copy=False), vel, times, error=number_error(raw, unit)
+    )
 
 
 def _factor(
