@@ -1,5 +1,6 @@
 """Somebody else's trajectory: every format read right, every fault said in one sentence."""
 
+import os
 import re
 from dataclasses import replace
 
@@ -487,6 +488,15 @@ def test_parts_of_one_run_are_no_independent_runs(truth, tmp_path, config, reque
         run(config, request_for(*paths, frame_ps=SPACING))
     write_npz(paths[1], pos=np.concatenate([truth.pos[:1], truth.pos[20:], truth.pos[20:] * TURN]))
     assert result_of(run(config, request_for(*paths, frame_ps=SPACING))).n_frames == 41
+
+
+def test_a_file_name_that_is_no_utf_8_is_written_down_as_far_as_it_is(
+    truth, tmp_path, config, request_for
+):
+    path = tmp_path / os.fsdecode(b"caf\xe9.npz")
+    write_npz(path, pos=truth.pos)
+    found = result_of(run(config, request_for(path, frame_ps=SPACING)))
+    assert found.record["candidate"] == found.record["sources"][0]["file"] == "caf?.npz"
 
 
 def test_what_was_taken_from_the_files_is_said_and_kept(

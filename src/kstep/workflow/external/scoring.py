@@ -46,10 +46,15 @@ class Source:
     remarks: tuple[str, ...] = ()
 
     @property
+    def name(self) -> str:
+        """The file's, fit to be written down: bytes that are no UTF-8 become question marks."""
+        return self.path.name.encode(errors="replace").decode()
+
+    @property
     def told(self) -> dict[str, object]:
         """What was taken from the file: for the record, and so for the report."""
         return {
-            "file": self.path.name,
+            "file": self.name,
             "frames": len(self.stretch.pos),
             "frame_ps": self.spacing,
             "remarks": list(self.remarks),
@@ -96,7 +101,7 @@ def score(config: Config, molecule: PreparedMolecule, sources: Sequence[Source])
         record=trajectory_record(
             molecule=molecule.name,
             fingerprint=molecule.fingerprint,
-            candidate=sources[0].path.name,
+            candidate=sources[0].name,
             velocities=bool(velocities),
             force_calls="unknown",
             temperatures_K=[temperature],

@@ -177,7 +177,8 @@ def _timed(
     kept, left_out = each_once(stretch)
     spacing = spacing_ps(path, kept, frame_ps, ensemble.option)
     doubt = check_pace(path, kept, parts, temperature, spacing, ensemble.option)
-    check_frames(path, kept, parts, ensemble.fewest)
+    if left_out:
+        check_frames(path, kept, parts, ensemble.fewest)
     given = f"as {ensemble.option} says"
     clock = given if frame_ps is not None else kept.clock or "as its times say"
     sparse = ""
