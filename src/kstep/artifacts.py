@@ -125,7 +125,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; ArtifactError when it is missing or not one."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError(f"{path} is missing: run the stage that makes it first.") from None
     except (json.JSONDecodeError, UnicodeDecodeError):

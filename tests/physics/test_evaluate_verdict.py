@@ -34,6 +34,7 @@ from kstep.referee.compared import make_side
 from kstep.referee.metrics import Check, Metrics, Outcome, load_metrics
 from kstep.referee.physics.energy import compare_energies
 from kstep.referee.physics.temperature import atomic_kinetic_energies, compare_temperatures
+from kstep.referee.structure.coordinates import as_mdtraj, coordinate_classes, values
 from kstep.referee.structure.distributions import compare_structures
 from kstep.system.motion import motion_of
 from kstep.system.trajectory import Trajectory
@@ -208,8 +209,29 @@ def test_coordinates_rounded_in_their_file_are_not_blamed(tmp_path, isobutanol):
     base = make_trajectory_of(isobutanol, 1)
     rounded = replace(base, pos=base.pos.round(3))
     assert residual_outcome(isobutanol, base, rounded) is Outcome.REJECTED
-    told = replace(rounded, record={**rounded.record, "rounding_nm": 0.001})
+    told = replace(rounded, record={**rounded.record, "position_error_nm": 0.0005})
     assert residual_outcome(isobutanol, base, told) is Outcome.ACCEPTED
+
+
+def test_single_precision_far_from_the_origin_is_not_blamed(isobutanol):
+    """A molecule that diffused 129 nm has its bonds to hydrogen some 1e-4 off in any DCD."""
+    base = make_trajectory_of(isobutanol, 1)
+    far = (base.pos + np.array([129.0, -90.0, 40.0])).astype(np.float32).astype(np.float64)
+    moved = replace(base, pos=far)
+    assert residual_outcome(isobutanol, base, moved) is Outcome.REJECTED
+    error = float(np.spacing(np.float32(130.0))) / 2.0
+    told = replace(moved, record={**moved.record, "position_error_nm": error})
+    assert residual_outcome(isobutanol, base, told) is Outcome.ACCEPTED
+    bent = replace(told, pos=told.pos * 1.002)
+    assert residual_outcome(isobutanol, base, bent) is Outcome.REJECTED
+
+
+def test_the_referee_itself_loses_nothing_far_from_the_origin(isobutanol):
+    base = make_trajectory_of(isobutanol, 1)
+    near, far = (as_mdtraj(isobutanol, base.pos + shift) for shift in (0.0, 1e5))
+    kinds = [one for one in coordinate_classes(isobutanol) if one.kind == "bond"]
+    for one in kinds:
+        np.testing.assert_allclose(values(far, one), values(near, one), atol=1e-6)
 
 
 def test_heavier_hydrogens_change_rates_not_averages(tmp_path, molecule):

@@ -7,6 +7,8 @@ import pytest
 
 from evaluate_samples import NUMBERS, make_molecule, make_search
 from kstep.config import EvalConfig
+from kstep.referee.claims.acceptance import verdict
+from kstep.referee.claims.checks import STRUCTURE, TEMPERATURE
 from kstep.referee.structure.basin import first_arrivals, in_basin, superposed_rmsd
 from kstep.referee.structure.coordinates import (
     all_pairs,
@@ -300,3 +302,15 @@ def test_first_arrivals_of_hand_made_searches(tmp_path):
     assert side.median_force_calls == 1000.0
     assert first_arrivals(reached & False, trajectory, 2.0).median_wall_s is None
     assert len(NUMBERS) == trajectory.pos.shape[1]
+
+
+def test_a_rigid_molecule_is_not_asked_for_its_structure():
+    """Water with its three distances constrained: nothing is missing, there is nothing to see."""
+    pairs = np.array([[0, 1], [0, 2], [1, 2]])
+    water = Molecule(
+        numbers=np.array([8, 1, 1]), masses=np.array([15.999, 1.008, 1.008]),
+        positions=np.eye(3) / 10, bonds=pairs[:2], constraints=pairs,
+    )  # fmt: skip
+    assert coordinate_classes(water) == all_pairs(water) == heavy_pair_classes(water) == []
+    assert STRUCTURE not in {claim.name for claim in verdict([]).claims}
+    assert TEMPERATURE in {claim.name for claim in verdict([]).claims}

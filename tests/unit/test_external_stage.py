@@ -1,30 +1,37 @@
 """Somebody else's trajectory: every format read right, every fault said in one sentence."""
 
+import os
 import re
-import shutil
-import warnings
 from dataclasses import replace
 
-import h5py
-import MDAnalysis
 import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
 
+from foreign_samples import (
+    SPACING,
+    change_system,
+    write_dcd,
+    write_gromacs,
+    write_h5md,
+    write_npz,
+)
 from kstep.artifacts import hash_file
 from kstep.config import load_config
 from kstep.errors import ArtifactError, ConfigError
 from kstep.interop.parts import read_parts
 from kstep.potentials.systems import load_system
 from kstep.system.mechanics import kinetic_energy
+from kstep.system.motion import load_motion, motion_of
 from kstep.system.prepared import load_molecules
 from kstep.system.trajectory import NVE, NVT, Trajectory, load_trajectory, trajectory_record
 from kstep.workflow.external.stage import Request, run
 from regressed import PROPAGATOR
 
 N_FRAMES = 30
-SPACING = 0.1
+TURN = np.array([1, -1, -1])
+"""By half a turn about x: other frames of the same run."""
 
 
 @pytest.fixture(scope="module")
@@ -44,51 +51,6 @@ def request_for(tmp_path, phenol):
 @pytest.fixture
 def config(tmp_path):
     return load_config([PROPAGATOR], [f"paths.run={tmp_path / 'run'}", "hybrid.platform=Reference"])
-
-
-def write_dcd(path, pos, spacing=SPACING):
-    n_atoms = pos.shape[1]
-    with warnings.catch_warnings(), MDAnalysis.Writer(str(path), n_atoms, dt=spacing) as writer:
-        warnings.simplefilter("ignore")
-        universe = MDAnalysis.Universe.empty(n_atoms, trajectory=True)
-        for x in pos:
-            universe.atoms.positions = 10 * x
-            writer.write(universe.atoms)
-
-
-def write_gromacs(path, pos, vel=None, times=None):
-    n_atoms = pos.shape[1]
-    times = SPACING * np.arange(1, len(pos) + 1) if times is None else times
-    universe = MDAnalysis.Universe.empty(n_atoms, trajectory=True, velocities=vel is not None)
-    with warnings.catch_warnings(), MDAnalysis.Writer(str(path), n_atoms) as writer:
-        warnings.simplefilter("ignore")
-        for index, (x, time) in enumerate(zip(pos, times, strict=True)):
-            universe.atoms.positions = 10 * x
-            if vel is not None:
-                universe.atoms.velocities = 10 * vel[index]
-            universe.trajectory.ts.time = time
-            universe.trajectory.ts.dimensions = [5, 5, 5, 90, 90, 90]  # to be ignored
-            writer.write(universe.atoms)
-
-
-def write_h5md(path, pos, vel, units=("nm", "nm ps-1", "ps")):
-    with h5py.File(path, "w") as file:
-        file.create_group("h5md").attrs["version"] = [1, 1]
-        box = file.create_group("particles/trajectory/box")
-        box.attrs["dimension"] = 3
-        box.attrs["boundary"] = ["none"] * 3
-        for name, array, unit_name in (("position", pos, units[0]), ("velocity", vel, units[1])):
-            element = file.create_group(f"particles/trajectory/{name}")
-            element["value"] = array
-            element["step"] = np.arange(len(pos))
-            element["time"] = SPACING * np.arange(1, len(pos) + 1)
-            if units[0]:
-                element["value"].attrs["unit"] = unit_name
-                element["time"].attrs["unit"] = units[2]
-
-
-def write_npz(path, **arrays):
-    np.savez(path, **arrays)
 
 
 def ours(truth, phenol, kinds=(NVT,), **record):
@@ -165,7 +127,7 @@ def test_the_molecule_and_the_configuration_serve_the_baseline(
     path = tmp_path / "my run (2).npz"
     write_npz(path, pos=truth.pos)
     own, molecule = run(config, request_for(path, frame_ps=SPACING))
-    assert own.paths.data == tmp_path / "run" / "external" / "data"
+    assert own.paths.data.parent == tmp_path / "run" / "external"
     assert own.paths.run == tmp_path / "run" / "external" / "my_run_2"
     assert [m.name for m in load_molecules(own.paths.data / "raw")] == [molecule.name]
     assert re.fullmatch("molecule_[0-9a-f]{8}", molecule.name)
@@ -213,6 +175,23 @@ def test_candidates_of_one_system_share_a_molecule_and_overwrite_nothing(
     assert [m.name for m in load_molecules(own.paths.data / "raw")] == [molecule.name]
 
 
+def test_other_settings_make_another_baseline_beside_the_first(
+    truth, tmp_path, config, request_for
+):
+    path = tmp_path / "a.npz"
+    write_npz(path, pos=truth.pos)
+
+    def baseline(temperature=None, **changes):
+        changed = config.model_copy(update={"md": config.md.model_copy(update=changes)})
+        own, _ = run(changed, request_for(path, frame_ps=SPACING, temperature=temperature))
+        return own.paths.data
+
+    same = [baseline(), baseline(300.0), baseline(workers=1)]
+    others = [baseline(310.0), baseline(friction_per_ps=0.1), baseline(dt_fs=0.5)]
+    assert len(set(same)) == 1
+    assert len({*same, *others}) == 4
+
+
 def test_the_temperature_is_the_one_asked_for(truth, tmp_path, config, request_for):
     path = tmp_path / "a.npz"
     write_npz(path, pos=truth.pos)
@@ -239,8 +218,8 @@ def test_several_files_are_replicas_and_equal_input_gives_equal_bytes(
     truth, tmp_path, config, request_for
 ):
     paths = [tmp_path / f"{label}.npz" for label in "ab"]
-    for path, order in zip(paths, (1, -1), strict=True):
-        write_npz(path, pos=truth.pos[::order], vel=truth.vel[::order])
+    for path, turn in zip(paths, (1, TURN), strict=True):
+        write_npz(path, pos=truth.pos * turn, vel=truth.vel * turn)
     outcome = run(config, request_for(*paths, frame_ps=0.5))
     found = result_of(outcome)
     assert [len(frames) for frames in found.segments(NVT, 300.0)] == [N_FRAMES] * 2
@@ -255,7 +234,7 @@ def test_windows_of_constant_energy_follow_and_need_velocities(
     truth, tmp_path, config, request_for
 ):
     nvt, window, without = tmp_path / "a.npz", tmp_path / "b.trr", tmp_path / "c.xtc"
-    write_npz(nvt, pos=truth.pos[::-1], vel=-truth.vel[::-1])
+    write_npz(nvt, pos=truth.pos * TURN, vel=truth.vel * TURN)
     write_gromacs(window, truth.pos, truth.vel)
     write_gromacs(without, truth.pos)
     found = result_of(run(config, request_for(nvt, nve=(window,), frame_ps=0.5)))
@@ -271,6 +250,65 @@ def test_windows_of_constant_energy_follow_and_need_velocities(
         run(config, request_for(nvt, nve=(without,), frame_ps=0.5))
     with pytest.raises(ArtifactError, match=r"c\.xtc holds no velocities and others do"):
         run(config, request_for(without, nve=(window,)))
+
+
+@pytest.fixture(scope="module")
+def windows(phenol, make_sampler, equilibrium):
+    """NVE windows of phenol with a frame every 2 fs, the second shorter."""
+    sampler = make_sampler(phenol)
+    x, v = equilibrium
+    return [sampler.window(x, v, 40, 1), sampler.window(x, -v, 35, 1)]
+
+
+def test_densely_saved_windows_are_kept_as_motion(windows, truth, tmp_path, config, request_for):
+    nvt = tmp_path / "a.npz"
+    write_npz(nvt, pos=truth.pos, vel=truth.vel)
+    nve = [tmp_path / f"nve{index}.npz" for index in range(2)]
+    for path, window in zip(nve, windows, strict=True):
+        times = 0.002 * np.arange(len(window.pos))
+        write_npz(path, pos=window.pos, vel=window.vel, times_ps=times)
+    own, molecule = run(config, request_for(nvt, nve=tuple(nve), frame_ps=SPACING))
+    file = motion_of(own.paths.run / "hybrid" / f"{molecule.name}.npz")
+    motion = load_motion(file)
+    assert (own.md.dt_fs, motion.spacing) == (1.0, 0.002)
+    assert motion.vel.shape == (2, 35, 13, 3)
+    for index, window in enumerate(windows):
+        np.testing.assert_allclose(motion.vel[index], window.vel[:35], atol=1e-6)
+        np.testing.assert_allclose(motion.epot[index], window.epot[:35], atol=1e-6)
+        total = window.epot[:35] + kinetic_energy(window.vel[:35], molecule.masses)
+        np.testing.assert_allclose(motion.epot[index] + motion.ekin[index], total, atol=1e-6)
+    assert (motion.record["fingerprint"], motion.record["temperature_K"]) == (
+        molecule.fingerprint, 300.0
+    )  # fmt: skip
+    for spacing, kept in ((0.064, True), (0.1, False)):
+        run(config, request_for(nvt, nve=tuple(nve), frame_ps=SPACING, nve_frame_ps=spacing))
+        assert file.exists() == kept
+    run(config, request_for(nvt, frame_ps=SPACING))
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("dense", "given", "step"),
+    [(0.7, 2.0, 0.7), (1.0, 2.0, 1.0), (1.5, 2.0, 0.75), (4.0, 2.0, 1.0), (4.0, 0.5, 0.5),
+     (2.5, 2.0, 2.5 / 3), (2.0 + 1e-5, 1.0, 1.0), (0.1 + 1e-7, 1.0, 0.1)],
+)  # fmt: skip
+def test_the_baseline_steps_through_the_frames_of_dense_windows(
+    dense, given, step, windows, truth, tmp_path, config, request_for
+):
+    nvt, nve = tmp_path / "a.npz", tmp_path / "b.npz"
+    write_npz(nvt, pos=truth.pos, vel=truth.vel)
+    write_npz(nve, pos=windows[0].pos, vel=windows[0].vel)
+    given = config.model_copy(update={"md": config.md.model_copy(update={"dt_fs": given})})
+    options = {"frame_ps": SPACING, "nve_frame_ps": 1e-3 * dense}
+    if dense < 0.5:  # what atoms cannot do in so short a time
+        with pytest.raises(ArtifactError, match=r"go as far .*--nve-frame-ps"):
+            run(given, request_for(nvt, nve=(nve,), **options))
+        return
+    own, molecule = run(given, request_for(nvt, nve=(nve,), **options))
+    assert own.md.dt_fs == pytest.approx(step)
+    motion = load_motion(motion_of(own.paths.run / "hybrid" / f"{molecule.name}.npz"))
+    ratio = motion.spacing / own.md.dt_ps
+    assert ratio == pytest.approx(round(ratio), abs=1e-9)
 
 
 def test_the_coarsest_file_tells_the_rounding(truth, tmp_path, config, request_for):
@@ -439,112 +477,45 @@ def test_replicas_must_differ_and_share_their_spacing(truth, tmp_path, config, r
             run(config, request_for(*paths, **options))
 
 
-def change_system(path, phenol, change):
-    system = openmm.XmlSerializer.deserialize(phenol.system_xml.read_text())
-    change(system)
-    path.write_text(openmm.XmlSerializer.serialize(system))
-    return path
+def test_parts_of_one_run_are_no_independent_runs(truth, tmp_path, config, request_for):
+    """As a restart leaves them; a state that two runs start from is no fault."""
+    paths = [tmp_path / f"{label}.npz" for label in "ab"]
+    write_npz(paths[0], pos=truth.pos[:20])
+    write_npz(paths[1], pos=truth.pos[10:])
+    with pytest.raises(
+        ArtifactError, match=r"b\.npz holds the same frames .*\(10 of 20\).*one file"
+    ):
+        run(config, request_for(*paths, frame_ps=SPACING))
+    write_npz(paths[1], pos=np.concatenate([truth.pos[:1], truth.pos[20:], truth.pos[20:] * TURN]))
+    assert result_of(run(config, request_for(*paths, frame_ps=SPACING))).n_frames == 41
 
 
-def make_periodic(system):
-    for force in system.getForces():
-        if isinstance(force, openmm.NonbondedForce):
-            force.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
+def test_a_file_name_that_is_no_utf_8_is_written_down_as_far_as_it_is(
+    truth, tmp_path, config, request_for
+):
+    path = tmp_path / os.fsdecode(b"caf\xe9.npz")
+    write_npz(path, pos=truth.pos)
+    found = result_of(run(config, request_for(path, frame_ps=SPACING)))
+    assert found.record["candidate"] == found.record["sources"][0]["file"] == "caf?.npz"
 
 
-def without_forces(system):
-    for index in reversed(range(system.getNumForces())):
-        system.removeForce(index)
-    system.addForce(openmm.CMMotionRemover())
-
-
-SYSTEM_FAULTS = {
-    "forces": (without_forces, "holds no forces"),
-    "barostat": (lambda s: s.addForce(openmm.MonteCarloBarostat(1, 300)), "MonteCarloBarostat"),
-    "thermostat": (lambda s: s.addForce(openmm.AndersenThermostat(300, 1)), "AndersenThermostat"),
-    "periodic": (make_periodic, "is periodic, .*NoCutoff"),
-    "massless": (lambda s: s.setParticleMass(0, 0), "atoms of no mass"),
-    "virtual": (
-        lambda s: s.setVirtualSite(1, openmm.TwoParticleAverageSite(0, 2, 0.5, 0.5)),
-        "virtual sites",
-    ),
-    "atoms": (lambda s: s.addParticle(1), "has 13 atoms and .* has 14"),
-    "masses": (lambda s: s.setParticleMass(6, 32), r"atom 6 .*\+16\.00 Da more than the O"),
-}
-
-
-@pytest.mark.parametrize("fault", SYSTEM_FAULTS)
-def test_a_system_that_cannot_be_judged_is_refused(fault, phenol, tmp_path):
-    change, sentence = SYSTEM_FAULTS[fault]
-    path = change_system(tmp_path / "system.xml", phenol, change)
-    with pytest.raises(ArtifactError, match=sentence) as caught:
-        read_parts(phenol.pdb, path)
-    assert str(path) in str(caught.value)
-
-
-def test_repartitioned_masses_are_no_fault(phenol, tmp_path):
-    def repartition(system):
-        for hydrogen, heavy in ((7, 0), (12, 6)):
-            system.setParticleMass(heavy, system.getParticleMass(heavy)._value - 2)
-            system.setParticleMass(hydrogen, system.getParticleMass(hydrogen)._value + 2)
-
-    path = change_system(tmp_path / "system.xml", phenol, repartition)
-    assert read_parts(phenol.pdb, path).masses[7] == pytest.approx(phenol.masses[7] + 2)
-
-
-def edited_pdb(tmp_path, phenol, edit):
-    path = tmp_path / "topology.pdb"
-    path.write_text(edit(phenol.pdb.read_text()))
-    return path
-
-
-def without_connections(text):
-    return "".join(line for line in text.splitlines(True) if not line.startswith("CONECT"))
-
-
-def test_bonds_come_from_the_system_where_the_topology_has_none(phenol, tmp_path):
-    path = edited_pdb(tmp_path, phenol, without_connections)
-    parts = read_parts(path, phenol.system_xml)
-    expected = {frozenset(bond) for bond in phenol.bonds.tolist()}
-    assert {frozenset(bond) for bond in parts.bonds.tolist()} == expected
-
-
-TOPOLOGY_FAULTS = {
-    "element": (lambda t: t.replace("           O  ", "           S  "), r"Da more than the S"),
-    "no element": (lambda t: t.replace("           O  ", "              "), r"element of every"),
-    "order": (
-        lambda t: t.replace("CONECT    1    2    6    8", "CONECT    1    2    6    9").replace(
-            "CONECT    8    1", "CONECT    9    1"
-        ),
-        r"bond between atoms 0 and 8 .* same order",
-    ),
-    "nonsense": (lambda t: "nothing to see\n", r"cannot be read as a topology"),
-    "two molecules": (
-        lambda t: t.replace("CONECT    7    6   13\n", "CONECT    7    6\n").replace(
-            "CONECT   13    7\n", ""
-        ),
-        r"holds 2 molecules",
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", TOPOLOGY_FAULTS)
-def test_a_topology_that_does_not_fit_is_refused(fault, phenol, tmp_path):
-    edit, sentence = TOPOLOGY_FAULTS[fault]
-    path = edited_pdb(tmp_path, phenol, edit)
-    with pytest.raises(ArtifactError, match=sentence) as caught:
-        read_parts(path, phenol.system_xml)
-    assert str(path) in str(caught.value)
-
-
-def test_missing_and_foreign_parts_are_said(phenol, tmp_path):
-    with pytest.raises(ArtifactError, match=r"no\.pdb does not exist"):
-        read_parts(tmp_path / "no.pdb", phenol.system_xml)
-    with pytest.raises(ArtifactError, match=r"no\.xml does not exist"):
-        read_parts(phenol.pdb, tmp_path / "no.xml")
-    foreign = shutil.copy(phenol.pdb, tmp_path / "system.xml")
-    with pytest.raises(ArtifactError, match=r"system\.xml is not an OpenMM System"):
-        read_parts(phenol.pdb, foreign)
+def test_what_was_taken_from_the_files_is_said_and_kept(
+    truth, tmp_path, config, request_for, capsys
+):
+    path = tmp_path / "a.npz"
+    again = np.r_[0:20, 15:30]
+    write_npz(path, pos=truth.pos[again], times_ps=SPACING * again)
+    found = result_of(run(config, request_for(path)))
+    assert found.n_frames == N_FRAMES
+    said = capsys.readouterr().err
+    assert f"{path}: 30 frames, one every 0.1 ps (as its times say; 5 of 35 frames, from 15" in said
+    (source,) = found.record["sources"]
+    assert (source["file"], source["frames"]) == ("a.npz", 30)
+    assert source["frame_ps"] == pytest.approx(SPACING)
+    assert [remark[:14] for remark in source["remarks"]] == ["as its times s", "5 of 35 frames"]
+    write_dcd(path.with_suffix(".dcd"), truth.pos)
+    run(config, request_for(path.with_suffix(".dcd")))
+    assert "one every 0.1 ps (time step 2.04548, saved every 1 steps" in capsys.readouterr().err
 
 
 def test_a_system_without_solvent_and_constraints_is_judged_as_it_is(

@@ -1,6 +1,7 @@
 """The report: self-contained, complete, honest about time, and equal for equal metrics."""
 
 import re
+import warnings
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
@@ -174,3 +175,16 @@ def test_metrics_and_curves_of_two_evaluations_are_refused(reported, tmp_path):
 
 def _elsewhere(config, folder):
     return config.model_copy(update={"paths": config.paths.model_copy(update={"run": folder})})
+
+
+def test_warnings_of_plotting_libraries_stay_off_the_terminal(tmp_path, monkeypatch):
+    def draw(*_):
+        warnings.warn("identical low and high xlims", UserWarning, stacklevel=2)
+        return iter(())
+
+    config, metrics = write_sample(tmp_path)
+    monkeypatch.setattr(stage, "draw_all", draw)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        stage.run(config, metrics)
+    assert heard == []

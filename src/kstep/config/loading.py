@@ -69,7 +69,7 @@ class _OnceOnly(yaml.SafeLoader):
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(path.read_text(), _OnceOnly)
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), _OnceOnly)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         line = ""
         if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:

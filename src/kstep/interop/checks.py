@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Float
 
 from kstep.errors import ArtifactError
-from kstep.interop.formats import Stretch
 from kstep.interop.parts import Parts
+from kstep.interop.precision import COARSEST_NM
+from kstep.interop.stretch import Stretch
 from kstep.system.mechanics import (
     internal_degrees_of_freedom,
     kinetic_temperature,
@@ -23,8 +24,34 @@ MAX_CONSTRAINT_ERROR = 0.015
 HOTTEST = 20.0
 """Ratio of kinetic temperature to thermostat: beyond it the unit must be wrong (Å/ps: 100)."""
 
-SPACING_TOLERANCE = 0.01
-"""Relative, of frame times that are saved in single precision."""
+_AMBER = 2.0455
+"""nm/ps in √(kcal/mol/Da), in which Amber's files hold velocities: 20.455 Å/ps."""
+
+UNITS = {
+    10.0: "Å/ps",
+    0.1: "nm/ps where the format has Å/ps, or ASE's unit",
+    0.01: "Å/fs",
+    1e-3: "nm/fs",
+    1e3: "m/s",
+    1 / 2187.69: "atomic units",
+    1 / _AMBER: "Amber's unit, 20.455 Å/ps",
+    0.1 / _AMBER: "Amber's unit, 20.455 Å/ps, where the format has Å/ps",
+    _AMBER: "nm/ps divided by Amber's unit",
+    10 * _AMBER: "Å/ps divided by Amber's unit, 20.455 Å/ps",
+    (10 * _AMBER) ** 0.5: "a unit off by the root of Amber's 20.455",
+    (10 * _AMBER) ** -0.5: "a unit off by the root of Amber's 20.455",
+}
+"""How many times too large a file's numbers are, by the unit that they are in."""
+
+_NEAR = 0.06
+"""Relative, of speeds: within it a unit is named."""
+
+_SURE = 20
+"""Degrees of freedom from which on chance makes no molecule four times too cold, which one of
+Amber's factors does; a window of rigid water may be."""
+
+_MOMENTS = 1000
+"""Frames from which velocities are judged."""
 
 
 def check_atoms(path: Path, stretch: Stretch, parts: Parts, topology: Path) -> None:
@@ -65,6 +92,7 @@ def check_frames(path: Path, stretch: Stretch, parts: Parts, fewest: int) -> Non
             "molecule that moves."
         )
     _check_lengths(path, stretch, parts)
+    _check_precision(path, stretch)
     _check_constraints(path, stretch, parts)
 
 
@@ -89,6 +117,15 @@ def _check_lengths(path: Path, stretch: Stretch, parts: Parts) -> None:
         )
 
 
+def _check_precision(path: Path, stretch: Stretch) -> None:
+    if stretch.error > COARSEST_NM:
+        farthest = float(np.abs(stretch.pos).max())
+        raise ArtifactError(
+            f"{path} holds coordinates to {2 * stretch.error:.2g} nm only, up to {farthest:.3g} nm "
+            "from the origin: save them with more digits, or the molecule in the middle."
+        )
+
+
 def _check_constraints(path: Path, stretch: Stretch, parts: Parts) -> None:
     if not len(parts.constraints):
         return
@@ -110,47 +147,31 @@ def check_velocities(path: Path, stretch: Stretch, parts: Parts, temperature: fl
             f"{path} has velocities that are not numbers: leave those frames out, or save none."
         )
     freedom = internal_degrees_of_freedom(parts.n_atoms, len(parts.constraints))
-    internal = remove_centre_of_mass(stretch.vel[:10], parts.masses)
+    if freedom <= 0:  # one atom: nothing moves but the centre of mass
+        return
+    shown = stretch.vel[:: max(1, len(stretch.vel) // _MOMENTS)]
+    internal = remove_centre_of_mass(shown, parts.masses)
     found = float(np.median(kinetic_temperature(internal, parts.masses, freedom)))
-    if not 1 / HOTTEST < found / temperature < HOTTEST:
+    unit = _unit_of(found / temperature)
+    possible = 1 / HOTTEST < found / temperature < HOTTEST
+    if not possible or (unit and freedom >= _SURE):
         raise ArtifactError(
-            f"{path} starts with velocities of {found:.3g} K where {temperature:g} K are expected: "
-            "they seem to be in another unit than its format says; convert them (nm/ps in NPZ)."
+            f"{path} has velocities of {found:.3g} K where {temperature:g} K are expected: "
+            f"they seem to be in another unit than its format says{f' ({unit})' if unit else ''}; "
+            "convert them (nm/ps in NPZ)."
         )
 
 
-def spacing_ps(
-    path: Path, times: Float[np.ndarray, " T"] | None, frame_ps: float | None, option: str
-) -> float:
-    """The time between frames, ps: `frame_ps` if given, else that of the file's times.
-
-    `option` is how the command line calls `frame_ps`.
-
-    Raises ArtifactError when there is none to be had or the frames are not equally spaced.
-    """
-    if frame_ps is not None:
-        if not (np.isfinite(frame_ps) and frame_ps > 0):
-            raise ArtifactError(f"{option} {frame_ps:g} is no time between frames: give ps.")
-        return frame_ps
-    if times is None:
-        raise ArtifactError(
-            f"{path} does not say the time between its frames: give it with {option}."
-        )
-    steps = np.diff(times)
-    if not (np.isfinite(steps).all() and (steps > 0).all()):
-        raise ArtifactError(
-            f"{path} has frame times that do not increase: give the time between frames with "
-            f"{option}."
-        )
-    spacing = float(steps.mean())
-    rounding = 4 * np.finfo(np.float32).eps * float(np.abs(times).max())
-    if np.abs(steps - spacing).max() > SPACING_TOLERANCE * spacing + rounding:
-        raise ArtifactError(
-            f"{path} has frames that are not equally spaced in time ({steps.min():.4g} to "
-            f"{steps.max():.4g} ps): save them at equal times, without a gap."
-        )
-    return spacing
+def _unit_of(ratio: float) -> str:
+    """The unit that makes temperatures wrong by a ratio; empty where none does."""
+    if ratio <= 0:
+        return ""
+    nearest = min(UNITS, key=lambda factor: abs(np.log(ratio**0.5 / factor)))
+    return UNITS[nearest] if abs(ratio**0.5 / nearest - 1) < _NEAR else ""
 
 
 def _distances(pos: Float[np.ndarray, "T N 3"], pairs: np.ndarray) -> Float[np.ndarray, "T P"]:
-    return np.asarray(np.linalg.norm(pos[:, pairs[:, 0]] - pos[:, pairs[:, 1]], axis=-1))
+    lengths = np.empty((len(pos), len(pairs)))
+    for column, (first, second) in enumerate(pairs):  # one at a time: files may fill the memory
+        lengths[:, column] = np.linalg.norm(pos[:, first] - pos[:, second], axis=-1)
+    return lengths

@@ -6,49 +6,25 @@ Universe, leave no index file beside the trajectory.
 
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
-import h5py
 import numpy as np
-from jaxtyping import Float, Int
-from MDAnalysis.coordinates.H5MD import H5MDReader
-from MDAnalysis.lib.formats.libdcd import DCDFile
 from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 
 from kstep.artifacts import RECORD_KEY
 from kstep.errors import ArtifactError
+from kstep.interop.dcd import read_dcd
+from kstep.interop.hdf5 import read_hdf5
+from kstep.interop.precision import decimal_error, number_error
+from kstep.interop.stretch import Stretch
 from kstep.system.trajectory import load_trajectory
-from kstep.units import NM_PER_ANGSTROM
 
-_PS_PER_AKMA = 0.04888821
-"""The unit of time in a DCD header: that in which kcal/mol = Da Å²."""
-
-_DCD_HEADER_BYTES = 84
-"""The first number of every DCD, in the byte order of all others."""
+_UNCOMPRESSED = 9
+"""Atoms that XTC keeps in single precision, at most."""
 
 Frame = tuple[np.ndarray, np.ndarray | None, float]
 """Positions, velocities where there are any, time."""
-
-
-@dataclass(frozen=True, eq=False)
-class Stretch:
-    """Consecutive frames as a file holds them.
-
-    Attributes:
-        pos: nm [T, N, 3].
-        vel: nm/ps [T, N, 3], None where there are none.
-        times: ps [T], None where the file does not say.
-        numbers: atomic numbers [N], None where the file does not say.
-        masses: Da [N], None where the file does not say.
-    """
-
-    pos: Float[np.ndarray, "T N 3"]
-    vel: Float[np.ndarray, "T N 3"] | None
-    times: Float[np.ndarray, " T"] | None
-    numbers: Int[np.ndarray, " N"] | None = None
-    masses: Float[np.ndarray, " N"] | None = None
 
 
 def read(path: Path, kind: int, temperature: float) -> list[Stretch]:
@@ -78,37 +54,17 @@ def read(path: Path, kind: int, temperature: float) -> list[Stretch]:
             f"{path} cannot be read as {path.suffix[1:].upper()}, it is damaged or of another "
             "format: write it again."
         ) from None
-    return [stretch]
-
-
-def _dcd(path: Path) -> Stretch:
-    with DCDFile(str(path)) as file:
-        header, xyz = file.header, file.readframes().xyz
-    promised = _promised_frames(path)
-    if promised > len(xyz):
-        raise ArtifactError(
-            f"{path} promises {promised} frames and holds {len(xyz)}: it was cut short; copy it "
-            "again, or write what is there to a new file."
-        )
-    # A delta of one, every step saved: what programs write that do not know their time step.
-    unknown = header["delta"] == 1 and header["nsavc"] == 1
-    interval = header["delta"] * header["nsavc"] * _PS_PER_AKMA
-    times = None if unknown else interval * np.arange(1.0, len(xyz) + 1)
-    return Stretch(NM_PER_ANGSTROM * xyz.astype(np.float64), None, times)
-
-
-def _promised_frames(path: Path) -> int:
-    """What the header of a DCD says; the reader goes by the size of the file instead."""
-    with path.open("rb") as stream:
-        head = stream.read(16)
-    order: Literal["little", "big"] = "little" if head[0] == _DCD_HEADER_BYTES else "big"
-    start = head.index(b"CORD") + 4
-    return int.from_bytes(head[start : start + 4], order, signed=True)
+    return [replace(stretch, error=max(stretch.error, decimal_error(stretch.pos, stretch.error)))]
 
 
 def _xtc(path: Path) -> Stretch:
     with XTCFile(str(path)) as file:
-        return _collect(path, [(frame.x.copy(), None, frame.time) for frame in file])
+        frames = [(frame.x.copy(), None, frame.time, frame.prec) for frame in file]
+    found = _collect(path, [frame[:3] for frame in frames])
+    # Nine atoms and fewer are not compressed, whatever precision the file names.
+    coarsest = min((prec for *_, prec in frames if prec > 0), default=np.inf)
+    rounded = 0.5 / coarsest if found.pos.shape[1] > _UNCOMPRESSED else 0.0
+    return replace(found, error=max(found.error, rounded))
 
 
 def _trr(path: Path) -> Stretch:
@@ -125,37 +81,17 @@ def _trr(path: Path) -> Stretch:
     return _collect(path, frames)
 
 
-def _h5md(path: Path) -> Stretch:
-    with h5py.File(path) as file:  # MDAnalysis' reader cannot fail quietly on another format
-        _ = file["particles"]
-    try:
-        reader = H5MDReader(str(path))
-    except ValueError:
-        raise ArtifactError(
-            f"{path} does not say in which units it is: write the attribute 'unit' of its "
-            "positions, velocities and times."
-        ) from None
-    with reader:
-        frames = [
-            (
-                NM_PER_ANGSTROM * step.positions,
-                NM_PER_ANGSTROM * step.velocities if step.has_velocities else None,
-                step.time,
-            )
-            for step in reader
-        ]
-    return _collect(path, frames)
-
-
 def _collect(path: Path, frames: list[Frame]) -> Stretch:
     if not frames:
         raise ArtifactError(f"{path} holds no positions: give a trajectory with some.")
     velocities = [v for _, v, _ in frames if v is not None]
     complete = len(velocities) == len(frames)  # they may be saved less often than positions
+    raw = np.array([x for x, _, _ in frames])
     return Stretch(
-        pos=np.array([x for x, _, _ in frames], dtype=np.float64),
+        pos=raw.astype(np.float64),
         vel=np.array(velocities, dtype=np.float64) if complete else None,
         times=np.array([time for _, _, time in frames], dtype=np.float64),
+        error=number_error(raw, 1.0),
     )
 
 
@@ -167,7 +103,7 @@ def _npz(path: Path) -> Stretch:
             raise ArtifactError(
                 f"{path} holds {array.dtype} under '{key}': save real numbers, in nm, nm/ps and ps."
             )
-    arrays = {key: array.astype(np.float64) for key, array in given.items()}
+    arrays = {key: array.astype(np.float64, copy=False) for key, array in given.items()}
     if "pos" not in arrays:
         raise ArtifactError(
             f"{path} lacks the array 'pos': save positions in nm as [frames, atoms, 3] under it."
@@ -182,7 +118,7 @@ def _npz(path: Path) -> Stretch:
             f"{path} has arrays of the wrong shape: pos and vel are [frames, atoms, 3], "
             "times_ps is [frames]."
         )
-    return Stretch(pos, vel, times)
+    return Stretch(pos, vel, times, error=number_error(pos, 1.0))
 
 
 def _is_ours(path: Path) -> bool:
@@ -200,18 +136,20 @@ def _segments(path: Path, kind: int, temperature: float) -> list[Stretch]:
             found.pos[frames],
             found.vel[frames] if found.has_velocities else None,
             found.times[frames],
-            found.numbers,
-            found.masses,
+            error=number_error(found.pos, 1.0),
+            numbers=found.numbers,
+            masses=found.masses,
         )
         for frames in found.segments(kind, temperature)
     ]
 
 
 _READERS: dict[str, Callable[[Path], Stretch]] = {
-    ".dcd": _dcd,
+    ".dcd": read_dcd,
     ".xtc": _xtc,
     ".trr": _trr,
-    ".h5md": _h5md,
-    ".h5": _h5md,
+    ".h5md": read_hdf5,
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
     ".npz": _npz,
 }

@@ -1,21 +1,23 @@
 """What was simulated: the topology and the OpenMM System, held against each other."""
 
-import warnings
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
-import MDAnalysis
 import numpy as np
 import openmm
 from jaxtyping import Float, Int
-from openmm import app
 
 from kstep.errors import ArtifactError
-from kstep.system.molecule import symbol
-from kstep.units import NM_PER_ANGSTROM
+from kstep.interop.topology import Atoms, read_topology
 
 _LONGEST_BOND = {True: 0.16, False: 0.22}
 """nm, with a hydrogen and without: longer terms hold an angle (Urey-Bradley, rigid angles)."""
+
+_OPAQUE = ("PythonForce", "CustomCVForce", "ATMForce", "CustomManyParticleForce", "Force")
+"""Forces that may hold bonds where nobody sees them; the last is what a plugin's are called."""
 
 _MASS_TOLERANCE = 0.1
 """Da, of a heavy atom with its hydrogens: tables of atomic weights differ by less."""
@@ -53,17 +55,24 @@ def read_parts(topology: Path, system_xml: Path) -> Parts:
     """Read a topology (any that MDAnalysis reads) and a serialised System.
 
     Bonds come from the topology, or where it names none from the System's bonds and constraints.
+    Deuterium, D, is hydrogen of another mass.
 
     Raises ArtifactError when either cannot be read, when the two do not describe the same single
     molecule with its atoms in the same order, and for a System that cannot be judged: periodic,
     without forces, with a barostat or thermostat of its own, with virtual sites or massless atoms.
     """
-    numbers, names, bonds = _read_topology(topology)
+    atoms = read_topology(topology)
+    numbers = np.array([element.atomic_number for element in atoms.elements], dtype=np.int64)
     system = _read_system(system_xml)
     if system.getNumParticles() != len(numbers):
         raise ArtifactError(
             f"{topology} has {len(numbers)} atoms and {system_xml} has "
             f"{system.getNumParticles()}: give the topology from which the System was made."
+        )
+    if len(numbers) == 1:
+        raise ArtifactError(
+            f"{topology} holds one atom, which has no structure and no motion of its own to judge: "
+            "give a molecule."
         )
     _check_judgeable(system, system_xml)
     constrained = [
@@ -72,17 +81,19 @@ def read_parts(topology: Path, system_xml: Path) -> Parts:
             system.getConstraintParameters, range(system.getNumConstraints())
         )
     ]
-    terms = _bond_terms(system) + constrained
+    terms = _bond_terms(system, atoms.positions) + constrained
+    hidden = any(type(force).__name__ in _OPAQUE for force in system.getForces())
+    bonds = atoms.bonds
     if not len(bonds):
-        bonds = _bonds_among(terms, numbers, topology, system_xml)
-    elif terms:
+        bonds = _bonds_among([] if hidden else terms, numbers, topology, system_xml)
+    elif terms and not hidden:
         _check_same_bonds(bonds, terms, topology, system_xml)
     _check_one_molecule(bonds, len(numbers), topology)
     masses = np.array([system.getParticleMass(index)._value for index in range(len(numbers))])
-    _check_masses(numbers, masses, bonds, topology, system_xml)
+    _check_masses(atoms, masses, bonds, topology, system_xml)
     return Parts(
         numbers=numbers,
-        names=names,
+        names=atoms.names,
         masses=masses,
         bonds=bonds,
         constraints=np.array([c[:2] for c in constrained], dtype=np.int64).reshape(-1, 2),
@@ -91,55 +102,39 @@ def read_parts(topology: Path, system_xml: Path) -> Parts:
     )
 
 
-def read_positions(topology: Path) -> Float[np.ndarray, "N 3"]:
-    """The positions in a topology that `read_parts` has read, nm.
-
-    Raises ArtifactError when it holds none.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        atoms = MDAnalysis.Universe(str(topology)).atoms
-    try:
-        return NM_PER_ANGSTROM * np.asarray(atoms.positions, dtype=np.float64)
-    except MDAnalysis.NoDataError:
-        raise ArtifactError(f"{topology} holds no positions: give a PDB file.") from None
-
-
-def _read_topology(path: Path) -> tuple[np.ndarray, list[str], np.ndarray]:
-    if not path.is_file():
-        raise ArtifactError(f"{path} does not exist: give a topology, for example a PDB file.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            atoms = MDAnalysis.Universe(str(path)).atoms
-    except Exception:  # every parser of MDAnalysis fails in its own way
-        atoms = ()
-    if not len(atoms):
-        raise ArtifactError(
-            f"{path} cannot be read as a topology: give a PDB file with elements and CONECT lines."
-        )
-    try:
-        numbers = [app.Element.getBySymbol(name).atomic_number for name in atoms.elements]
-    except (MDAnalysis.NoDataError, KeyError):
-        raise ArtifactError(
-            f"{path} does not name the element of every atom: write them (columns 77-78 of a PDB)."
-        ) from None
-    bonds = np.array(atoms.bonds.indices if hasattr(atoms, "bonds") else [], dtype=np.int64)
-    return np.array(numbers, dtype=np.int64), list(atoms.names), bonds.reshape(-1, 2)
-
-
 def _read_system(path: Path) -> openmm.System:
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist: give an OpenMM System serialised as XML.")
+    system = None
     try:
-        system = openmm.XmlSerializer.deserialize(path.read_text())
-    except (openmm.OpenMMException, ValueError, OSError):
-        system = None
+        text = path.read_text(encoding="utf-8").rstrip()
+        if "<System" in text and not text.endswith("</System>"):  # OpenMM reads what is there
+            raise ArtifactError(
+                f"{path} does not end as a System does: it was cut short; copy it again."
+            )
+        system = openmm.XmlSerializer.deserialize(text)
+    except (openmm.OpenMMException, ValueError, OSError) as error:
+        _check_serializable(path, str(error))
     if not isinstance(system, openmm.System):
         raise ArtifactError(
             f"{path} is not an OpenMM System: write it with openmm.XmlSerializer.serialize(system)."
         )
     return system
+
+
+def _check_serializable(path: Path, complaint: str) -> None:
+    """Raise ArtifactError for a System of which this OpenMM lacks something."""
+    lacking = re.search(r"no serialization proxy registered for type '(\w+)'", complaint)
+    if lacking is not None:
+        raise ArtifactError(
+            f"{path} has a {lacking[1]}, and this OpenMM knows none: install the plugin that it "
+            "is from."
+        )
+    if "Unsupported version number" in complaint:
+        raise ArtifactError(
+            f"{path} has a force that a newer OpenMM than {openmm.__version__} wrote: write it "
+            "again with this version."
+        )
 
 
 def _check_judgeable(system: openmm.System, path: Path) -> None:
@@ -162,14 +157,36 @@ def _check_judgeable(system: openmm.System, path: Path) -> None:
     raise ArtifactError(f"{path} {fault}.")
 
 
-def _bond_terms(system: openmm.System) -> list[tuple[int, int, float]]:
+def _bond_terms(
+    system: openmm.System, positions: Float[np.ndarray, "N 3"] | None
+) -> list[tuple[int, int, float]]:
+    """Pairs that a force holds together, and how long they are, nm.
+
+    The length of a custom term is that in the topology, and infinite where it has no positions.
+    """
     terms: list[tuple[int, int, float]] = []
     for force in system.getForces():
         if isinstance(force, openmm.HarmonicBondForce):
             for index in range(force.getNumBonds()):
                 first, second, length, _ = force.getBondParameters(index)
                 terms.append((first, second, float(length._value)))
+        for first, second in _custom_pairs(force):
+            length = np.inf
+            if positions is not None:
+                length = float(np.linalg.norm(positions[first] - positions[second]))
+            terms.append((first, second, length))
     return terms
+
+
+def _custom_pairs(force: openmm.Force) -> Iterator[tuple[int, int]]:
+    if isinstance(force, openmm.CustomBondForce):
+        for index in range(force.getNumBonds()):
+            first, second, _ = force.getBondParameters(index)
+            yield first, second
+    elif isinstance(force, openmm.CustomCompoundBondForce):
+        for index in range(force.getNumBonds()):
+            atoms, _ = force.getBondParameters(index)
+            yield from combinations(atoms, 2)
 
 
 def _bonds_among(
@@ -182,7 +199,7 @@ def _bonds_among(
     }
     if not bonds and len(numbers) > 1:
         raise ArtifactError(
-            f"{topology} names no bonds and {system_xml} has no harmonic ones: "
+            f"{topology} names no bonds, and those in {system_xml} cannot be told: "
             "add CONECT lines to the topology."
         )
     return np.array(sorted(bonds), dtype=np.int64).reshape(-1, 2)
@@ -218,12 +235,11 @@ def _check_one_molecule(bonds: np.ndarray, n_atoms: int, topology: Path) -> None
 
 
 def _check_masses(
-    numbers: np.ndarray, masses: np.ndarray, bonds: np.ndarray, topology: Path, system_xml: Path
+    atoms: Atoms, masses: np.ndarray, bonds: np.ndarray, topology: Path, system_xml: Path
 ) -> None:
     """Hold each heavy atom with its hydrogens against the table: masses may be repartitioned."""
-    expected = np.array(
-        [app.Element.getByAtomicNumber(int(number)).mass._value for number in numbers]
-    )
+    expected = np.array([element.mass._value for element in atoms.elements])
+    numbers = [element.atomic_number for element in atoms.elements]
     owner = np.arange(len(numbers))
     for first, second in bonds:
         if numbers[first] == 1 and numbers[second] != 1:
@@ -236,6 +252,6 @@ def _check_masses(
     if abs(excess[worst]) > _MASS_TOLERANCE:
         raise ArtifactError(
             f"{system_xml} gives atom {worst} (from 0) and its hydrogens {excess[worst]:+.2f} Da "
-            f"more than the {symbol(int(numbers[worst]))} in {topology} has: give the topology "
+            f"more than the {atoms.elements[worst].symbol} in {topology} has: give the topology "
             "from which the System was made, with its atoms in the same order."
         )

@@ -37,7 +37,7 @@ def load_system(
     MoleculeError as `kstep.potentials.make_potential`.
     """
     try:
-        system = openmm.XmlSerializer.deserialize(molecule.system_xml.read_text())
+        system = openmm.XmlSerializer.deserialize(molecule.system_xml.read_text(encoding="utf-8"))
     except (openmm.OpenMMException, ValueError, OSError):
         system = None
     if not isinstance(system, openmm.System) or system.getNumParticles() != molecule.n_atoms:

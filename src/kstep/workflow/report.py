@@ -1,5 +1,6 @@
 """The report stage: figures and one self-contained HTML page from `metrics.json`."""
 
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -44,7 +45,10 @@ def run(config: Config, metrics: Path) -> Path:
     curves, _ = read_npz(curves_path, CURVES_SCHEMA, CURVES_VERSION, ())
     images: dict[str, bytes] = {}
     hashes: dict[str, str] = {}
-    with progress("report", float(len(CAPTIONS) * len(found.molecules)), "figures") as bar:
+    total = float(len(CAPTIONS) * len(found.molecules))
+    with progress("report", total, "figures") as bar, warnings.catch_warnings():
+        # Of empty axes and the like, which are for whoever draws.
+        warnings.simplefilter("ignore", UserWarning)
         for drawing in draw_all(found, curves):
             for kind in FORMATS:
                 path = folder / "figures" / f"{drawing.name}.{kind}"

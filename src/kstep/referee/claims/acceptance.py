@@ -20,6 +20,7 @@ from kstep.referee.claims.checks import (
     ENERGY,
     ENSEMBLE,
     NEGATED,
+    STRUCTURE,
     Measured,
     adjudicate,
     badness,
@@ -30,9 +31,10 @@ from kstep.referee.metrics import Check, Claim, MoleculeMetrics, Outcome, Verdic
 
 ACCEPTANCE_VERSION = 2
 
-OPTIONAL = (ENERGY, ENSEMBLE, DYNAMICS)
-"""Claims that are not asked where nothing was measured for them: at one temperature, or in
-generalised hybrid Monte Carlo, which is no dynamics."""
+OPTIONAL = (ENERGY, ENSEMBLE, STRUCTURE, DYNAMICS)
+"""Claims that are not asked where nothing was measured for them: at one temperature, of a rigid
+molecule, whose constraints are its structure, or in generalised hybrid Monte Carlo, which is no
+dynamics."""
 
 
 def verdict(measured: Sequence[Measured]) -> Verdict:

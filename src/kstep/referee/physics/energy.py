@@ -56,9 +56,9 @@ def compare_energies(
         curves |= _traces(side.trajectory, side.rescaled, f"energy/{name}/rescaled")
         sizes.append(size)
     pair = Pair[EnergyMetrics](baseline=metrics[0], candidate=metrics[1])
-    # Each end of a bond is off by up to √3/2 of the decimal that a file is rounded to.
-    rounding = 3.0**0.5 * float(candidate.trajectory.record.get("rounding_nm", 0.0))
-    allowed = max(config.max_constraint_error, rounding / wanted.min(initial=np.inf))
+    # Each end of a bond is off by up to √3 times what a file's numbers make a coordinate wrong.
+    rounding = 2.0 * 3.0**0.5 * float(candidate.trajectory.record.get("position_error_nm", 0.0))
+    allowed = config.max_constraint_error + rounding / wanted.min(initial=np.inf)
     off = Uncertain(pair.candidate.constraint_residual, 0.0, 1.0)
     held = [Measured(MECHANICS, "largest error of a constrained bond", "", off, allowed)]
     if not candidate.is_dynamics:

@@ -136,7 +136,8 @@ def _subtitle(molecule: MoleculeMetrics) -> str:
     parts.append(f"base step {molecule.dt_ps * 1e3:g} fs")
     scored = [
         f"{name}: {side.replicas} run{'s' if side.replicas > 1 else ''}, {side.nvt_ps / 1e3:g} ns "
-        f"in NVT ({side.nvt_frames} frames; {side.discarded_ps:g} ps left out as not yet in "
+        f"in NVT ({side.nvt_frames} frames, one every {side.nvt_ps / side.nvt_frames:.4g} ps; "
+        f"{side.discarded_ps:g} ps left out as not yet in "
         f"equilibrium), {side.nve_windows} NVE windows, {side.motion_windows} saved densely"
         for name, side in (
             ("baseline", molecule.sampling.baseline),

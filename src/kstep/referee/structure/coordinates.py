@@ -116,7 +116,9 @@ def as_mdtraj(molecule: Molecule, positions: Float[np.ndarray, "T N 3"]) -> mdtr
     for index, number in enumerate(molecule.numbers.tolist()):
         element = mdtraj.element.Element.getByAtomicNumber(number)
         topology.add_atom(f"{element.symbol}{index + 1}", element, residue)
-    return mdtraj.Trajectory(np.asarray(positions, dtype=np.float32), topology)
+    # Single precision holds a molecule far from the origin coarsely.
+    near = np.asarray(positions - positions[:, :1], dtype=np.float32)
+    return mdtraj.Trajectory(near, topology)
 
 
 def values(

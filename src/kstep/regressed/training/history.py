@@ -14,7 +14,7 @@ def read_rows(path: Path, before: int) -> list[dict[str, str]]:
     """Rows of an earlier run up to batch `before`; none when there is no file."""
     if not path.exists():
         return []
-    with path.open(newline="") as stream:
+    with path.open(newline="", encoding="utf-8") as stream:
         return [row for row in csv.DictReader(stream) if int(row["batch"]) <= before]
 
 

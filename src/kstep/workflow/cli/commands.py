@@ -173,9 +173,10 @@ def judge(config: Config, options: argparse.Namespace) -> int:
     own, molecule = external.run(config, request)
     baseline.run(own, [molecule])
     path = referee.run(own, [molecule])
+    html = report.run(own, path)
     print(summary_table(load_metrics(path)))
     print(f"eval: {path}", flush=True)
-    print(f"report: {report.run(own, path).resolve()}", flush=True)
+    print(f"report: {html.resolve()}", flush=True)
     return 0
 
 
@@ -193,7 +194,7 @@ def grid(config: Config) -> int:
     from kstep.workflow import grid as stage
 
     table = stage.run(config, prepared_molecules(config))
-    print(table.read_text())
+    print(table.read_text(encoding="utf-8"))
     print(f"grid: {table}", flush=True)
     return 0
 

@@ -9,6 +9,7 @@ from kstep import __version__
 from kstep.config import describe, load_config
 from kstep.errors import ConfigError, KstepError
 from kstep.workflow.cli.commands import COMMANDS, Alternative, Command
+from kstep.workflow.cli.terminal import never_fail
 
 INTERRUPTED = 130
 DEFAULT_CONFIGS = Path("configs")
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def entry(*command: str) -> None:
     """Entry point of the console script and of the step scripts in `src/`."""
+    never_fail()
     sys.exit(main([*command, *sys.argv[1:]]))
 
 

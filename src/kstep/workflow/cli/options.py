@@ -33,13 +33,14 @@ def add_external_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("judging a trajectory of another program")
     group.add_argument(
         "--trajectory", type=Path, action="append", metavar="FILE",
-        help="run at constant temperature: DCD, XTC, TRR, H5MD or NPZ; may be repeated: each file "
-        "an independent run",
+        help="run at constant temperature: DCD, XTC, TRR, H5MD, MDTraj's HDF5 or NPZ; may be "
+        "repeated: each file an independent run; give its friction with md.friction_per_ps",
     )  # fmt: skip
     group.add_argument(
         "--nve", type=Path, action="append", metavar="FILE",
-        help="run at constant energy with the same integrator, with velocities: TRR, H5MD or NPZ; "
-        "may be repeated; default: none, and no verdict on energy and momenta",
+        help="run at constant energy with the same integrator, with velocities: TRR, HDF5 or NPZ; "
+        "may be repeated; with frames at most 0.064 ps apart its spectrum is judged too; default: "
+        "none, and no verdict on energy and momenta",
     )  # fmt: skip
     group.add_argument("--topology", type=Path, metavar="FILE", help="PDB file of the molecule")
     group.add_argument("--system", type=Path, metavar="XML", help="OpenMM System it was run with")
@@ -51,5 +52,5 @@ def add_external_options(parser: argparse.ArgumentParser) -> None:
     for name, of in (("--frame-ps", "--trajectory"), ("--nve-frame-ps", "--nve")):
         group.add_argument(
             name, type=float, metavar="PS",
-            help=f"time between frames of {of}; default: as its files say",
+            help=f"time between frames of {of}; default: as its files say, in their program's unit",
         )  # fmt: skip

@@ -12,7 +12,8 @@ from kstep.config import Config, PotentialConfig
 from kstep.errors import ArtifactError
 from kstep.integrators.openmm_steps import CONSTRAINT_TOLERANCE, velocity_verlet
 from kstep.integrators.platforms import make_context
-from kstep.interop.parts import Parts, read_parts, read_positions
+from kstep.interop.parts import Parts, read_parts
+from kstep.interop.topology import read_positions
 from kstep.potentials import minimise
 from kstep.system.prepared import PreparedMolecule
 from kstep.workflow.external.folder import find_molecule, molecule_name, write_molecule

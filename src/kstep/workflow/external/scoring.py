@@ -14,18 +14,17 @@ from kstep.config import Config
 from kstep.errors import ArtifactError
 from kstep.integrators.openmm_steps import velocity_verlet
 from kstep.integrators.platforms import make_context, resolve_platform
-from kstep.interop.formats import Stretch
+from kstep.interop.precision import NOTABLE_NM
+from kstep.interop.stretch import Stretch
 from kstep.potentials.systems import load_system
 from kstep.progress import progress
 from kstep.system.mechanics import kinetic_energy
+from kstep.system.motion import Motion, motion_record
 from kstep.system.prepared import PreparedMolecule
-from kstep.system.trajectory import Trajectory, trajectory_record
+from kstep.system.trajectory import NVE, Trajectory, trajectory_record
 
 ANY_DT_PS = 0.001
 """Contexts need an integrator, even where no step is made."""
-
-_SINGLE_PRECISION_NM = 2e-6
-"""Error of coordinates up to 10 nm, single precision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +36,29 @@ class Source:
         kind: `kstep.system.trajectory.NVT` or `NVE`.
         spacing: time between frames, ps.
         stretch: the frames.
+        remarks: what was found about their times, clauses.
     """
 
     path: Path
     kind: int
     spacing: float
     stretch: Stretch
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The file's, fit to be written down: bytes that are no UTF-8 become question marks."""
+        return self.path.name.encode(errors="replace").decode()
+
+    @property
+    def told(self) -> dict[str, object]:
+        """What was taken from the file: for the record, and so for the report."""
+        return {
+            "file": self.name,
+            "frames": len(self.stretch.pos),
+            "frame_ps": self.spacing,
+            "remarks": list(self.remarks),
+        }
 
 
 def score(config: Config, molecule: PreparedMolecule, sources: Sequence[Source]) -> Trajectory:
@@ -65,6 +81,7 @@ def score(config: Config, molecule: PreparedMolecule, sources: Sequence[Source])
     vel = np.concatenate(velocities) if velocities else np.full_like(pos, np.nan)
     epot = np.concatenate([_energies(system, platform, s.stretch.pos, s.path) for s in sources])
     ekin = kinetic_energy(vel, molecule.masses)
+    error = max(one.stretch.error for one in sources)
     lengths = [len(one.stretch.pos) for one in sources]
     files = dict.fromkeys(one.path for one in sources)
     return Trajectory(
@@ -84,12 +101,16 @@ def score(config: Config, molecule: PreparedMolecule, sources: Sequence[Source])
         record=trajectory_record(
             molecule=molecule.name,
             fingerprint=molecule.fingerprint,
-            candidate=sources[0].path.name,
+            candidate=sources[0].name,
             velocities=bool(velocities),
             force_calls="unknown",
             temperatures_K=[temperature],
             save_interval_ps=sources[0].spacing,
-            rounding_nm=max(rounding_nm(one.stretch.pos) for one in sources),
+            position_error_nm=error,
+            # XTC's 0.001 nm lifts the potential energy of a small molecule by some 0.5 kJ/mol and
+            # scatters it by 1.5: too much to judge its distribution by.
+            rounding_nm=2.0 * error if error >= NOTABLE_NM else 0.0,
+            sources=[one.told for one in sources],
             constraints=md.constraints,
             n_constraints=system.getNumConstraints(),
             nonbonded_cutoff_nm=md.nonbonded_cutoff_nm,
@@ -100,16 +121,20 @@ def score(config: Config, molecule: PreparedMolecule, sources: Sequence[Source])
     )
 
 
-def rounding_nm(pos: Float[np.ndarray, "T N 3"]) -> float:
-    """The decimal to which all coordinates are rounded, nm; 0 where they are not.
+def motion_in(candidate: Trajectory, spacing: float) -> Motion:
+    """The NVE windows of a candidate as densely saved ones, all as long as the shortest.
 
-    XTC rounds to 0.001 nm, which lifts the potential energy of a small molecule by some
-    0.5 kJ/mol and scatters it by 1.5: too much to judge its distribution by.
+    Args:
+        candidate: as `score` makes it.
+        spacing: time between their frames, ps.
     """
-    for decimals in (1, 2, 3, 4):
-        if np.allclose(pos, pos.round(decimals), rtol=0, atol=_SINGLE_PRECISION_NM):
-            return float(10.0**-decimals)
-    return 0.0
+    windows = candidate.segments(NVE)
+    frames = np.stack([window[: min(map(len, windows))] for window in windows])
+    record = motion_record(
+        **candidate.record, temperature_K=float(candidate.segment_temperature[0])
+    )
+    vel = candidate.vel[frames].astype(np.float32)
+    return Motion(vel, candidate.epot[frames], candidate.ekin[frames], spacing, record)
 
 
 def _energies(
