@@ -21,7 +21,8 @@ from kstep.referee.claims.checks import DYNAMICS, worst
 from kstep.referee.compared import Files, Side, check_belongs, make_side, recorded, truncated
 from kstep.referee.cost.savings import SecondsPerPs, Timing, fault_of
 from kstep.referee.metrics import MethodErrors, MethodMetrics, Outcome, Verdict
-from kstep.referee.physics.energy import drift_size, windows_of
+from kstep.referee.physics.drift import drift_size
+from kstep.referee.physics.energy import windows_of
 from kstep.referee.physics.temperature import compare_temperatures
 from kstep.referee.structure.autocorrelation import independent_samples, slowest_observable
 from kstep.referee.structure.coordinates import CoordinateClass
