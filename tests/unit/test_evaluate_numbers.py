@@ -102,6 +102,8 @@ def test_errors_of_independent_numbers_add_in_squares():
     ratio = relative_difference(Uncertain(110.0, 3.3, 50.0), Uncertain(100.0, 4.0, 50.0))
     assert ratio.value == pytest.approx(0.1)
     assert ratio.error == pytest.approx(1.1 * 0.05)
+    nothing = relative_difference(Uncertain(0.0, 1.0, 50.0), Uncertain(100.0, 4.0, 50.0))
+    assert (nothing.value, nothing.error) == (-1.0, pytest.approx(0.01))
 
 
 def test_blocks_do_not_span_replicas():

@@ -106,11 +106,13 @@ def difference(number: Uncertain, reference: Uncertain) -> Uncertain:
 
 
 def relative_difference(number: Uncertain, reference: Uncertain) -> Uncertain:
-    """Number / reference - 1 of two independent positive ones, to first order in the errors."""
+    """Number / reference - 1 of two independent ones, to first order in the errors.
+
+    The reference is positive; the number may be 0, as the warmth of atoms that stand still.
+    """
     ratio = number.value / reference.value
-    parts = difference(
-        number.scaled(ratio / number.value), reference.scaled(ratio / reference.value)
-    )
+    inverse = 1.0 / reference.value
+    parts = difference(number.scaled(inverse), reference.scaled(ratio * inverse))
     return Uncertain(ratio - 1.0, parts.error, parts.dof)
 
 
