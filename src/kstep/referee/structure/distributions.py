@@ -86,9 +86,8 @@ def compare_structures(
         for name, counts in zip(SIDES, histograms.counts, strict=True):
             curves[f"{prefix}/{name}"] = density(counts, histograms.edges)
         if coordinates.kind == "dihedral":
-            rotors = len({tuple(sorted(member[1:3])) for member in coordinates.members.tolist()})
             states, checks = compare_torsions(
-                config, coordinates.label, observed, histograms.edges, rotors
+                config, coordinates.label, observed, histograms.edges, coordinates.bonds
             )
             torsions += states
             measured += checks
