@@ -63,26 +63,32 @@ def compare_energies(
     drift = judge_drift(
         config, pair.candidate.windows, molecule.n_atoms, freedom, candidate.temperature
     )
-    return pair, curves, held + drift + _conserved(config, pair, candidate, slopes)
+    found = [*held, *drift, _energy_slope(config, candidate, slopes)]
+    # What acts from outside changes momenta, whoever integrates it.
+    if not molecule.external_forces:
+        found += _momenta(config, pair.candidate.windows)
+    return pair, curves, found
 
 
-def _conserved(
-    config: EvalConfig,
-    energy: Pair[EnergyMetrics],
-    candidate: Side,
-    slopes: tuple[Uncertain | None, Uncertain | None],
-) -> list[Measured]:
-    """What NVE windows must keep beside their energy."""
+def _energy_slope(
+    config: EvalConfig, candidate: Side, slopes: tuple[Uncertain | None, Uncertain | None]
+) -> Measured:
+    """How the total energy goes with the kinetic one, candidate against baseline."""
     slope = UNKNOWN
     if slopes[0] is not None and slopes[1] is not None:
         slope = difference(slopes[1], slopes[0])
     motion = candidate.motion
     simulated = 0.0 if motion is None else motion.epot.size * motion.spacing
     label = "change of the total per change of the kinetic energy"
-    found = [Measured(ENERGY, label, "", slope, config.max_kinetic_slope, True, simulated)]
+    return Measured(ENERGY, label, "", slope, config.max_kinetic_slope, True, simulated)
+
+
+def _momenta(config: EvalConfig, windows: list[WindowDrift]) -> list[Measured]:
+    """Linear and angular momentum, which NVE windows must keep."""
+    found = []
     for name, what in (("linear_momentum", "linear"), ("angular_momentum", "angular")):
-        windows = [getattr(window, name) for window in energy.candidate.windows]
-        largest = Uncertain(max(windows), 0.0, 1.0) if windows else UNKNOWN
+        values = [getattr(window, name) for window in windows]
+        largest = Uncertain(max(values), 0.0, 1.0) if values else UNKNOWN
         label = f"largest change of the {what} momentum in NVE"
         found.append(Measured(MECHANICS, label, "", largest, config.max_momentum_error))
     return found
