@@ -17,7 +17,7 @@ from kstep.referee.structure.coordinates import (
 )
 from kstep.referee.structure.distributions import (
     bin_edges,
-    block_shares,
+    binned_shares,
     line_density,
     pair_density,
 )
@@ -168,7 +168,7 @@ def test_pairs_beyond_the_range_are_counted_apart():
 
 def counts(sample: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Values in each bin, those beyond the edges in the last."""
-    return block_shares(seen([sample]), edges).mean(axis=0) * sample.size
+    return binned_shares(seen([sample]), edges).mean(axis=0) * sample.size
 
 
 def seen(runs: list[np.ndarray], frame_ps: float = 0.1, memory: float = 1.0) -> Observed:
