@@ -29,11 +29,11 @@ POSITIONS = np.array(
 DT_PS = 0.002
 
 
-def make_molecule(folder: Path, name: str = "sample") -> Molecule:
-    """The molecule, prepared as `prep` would have left it."""
+def make_molecule(folder: Path, name: str = "sample", system: str = "<System/>") -> Molecule:
+    """The molecule, prepared as `prep` would have left it, with the text of its System."""
     directory = folder / name
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "system.xml").write_text("<System/>")
+    (directory / "system.xml").write_text(system)
     write_json(
         directory / "manifest.json",
         {

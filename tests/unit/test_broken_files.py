@@ -15,6 +15,7 @@ from evaluate_samples import (
     make_molecule,
     make_motion,
     make_run,
+    make_search,
     make_trajectory,
 )
 from kstep.artifacts import write_npz
@@ -25,9 +26,10 @@ from kstep.referee.cost.methods import score_methods
 from kstep.referee.cost.savings import load_timing
 from kstep.referee.metrics import MethodMetrics
 from kstep.referee.physics.map_quality import map_quality
+from kstep.referee.structure.basin import time_to_basin
 from kstep.system.molecule import Molecule
 from kstep.system.motion import load_motion
-from kstep.system.trajectory import Trajectory, load_trajectory
+from kstep.system.trajectory import NVE, Trajectory, load_trajectory
 
 
 def refused(read: object, path: Path, words: str) -> None:
@@ -247,6 +249,46 @@ def test_what_does_not_belong_among_the_controls_is_left_alone(finished, capsys)
     ]  # fmt: skip
     assert methods(finished)[0].name == "small steps"
     assert capsys.readouterr().err == ""
+
+
+def test_a_candidate_whose_calls_nobody_counted_is_compared_over_equal_time(finished):
+    """A trajectory of another program, with controls beside it: its record has no step either."""
+    config, molecule = finished
+    path = files_of(config, molecule.name).candidate
+    own = load_trajectory(path)
+    kept = {k: v for k, v in own.record.items() if k not in ("dt_ps", "k_steps", "force_calls")}
+    foreign = replace(
+        own,
+        force_calls=np.zeros_like(own.force_calls),
+        record={**kept, "candidate": "theirs.dcd", "force_calls": "unknown"},
+    )
+    foreign.save(path)
+    try:
+        add_control(finished, 300.0, 0.1)
+        found = {method.name: method for method in methods(finished)}
+    finally:
+        own.save(path)
+    theirs, baseline = found["theirs.dcd"], found["velocity Verlet"]
+    assert (theirs.force_calls, theirs.dt_fs, theirs.per_1000_calls) == (None, None, None)
+    assert theirs.equal_time is not None
+    assert theirs.outcome is not None
+    assert theirs.equal_calls is None
+    assert baseline.equal_calls is None  # over as many calls as the candidate's: unknown
+    assert baseline.per_1000_calls is not None
+
+
+def test_a_search_without_runs(finished):
+    config, molecule = finished
+    path = files_of(config, molecule.name).basin_candidate
+    search, extra = make_search(molecule, 3, 6.0)
+    kinds = np.full_like(search.segment_kind, NVE)
+    replace(search, segment_kind=kinds).save(path, extra)
+    files = files_of(config, molecule.name)
+    timing = load_timing(files.timing)
+    try:
+        refused(lambda _: time_to_basin(config.eval, molecule, files, timing), path, "no search")
+    finally:
+        search.save(path, extra)
 
 
 def test_controls_at_another_temperature_are_not_skipped_silently(finished, capsys):

@@ -1,5 +1,6 @@
 """Statistics, divergences, drifts and costs against numbers known beforehand."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from kstep.referee.statistics.divergence import jensen_shannon, kullback_leibler
 from kstep.referee.statistics.estimates import (
     Uncertain,
     block_means,
+    block_shares,
     bootstrap,
     correlated_mean,
     difference,
@@ -102,11 +104,31 @@ def test_errors_of_independent_numbers_add_in_squares():
     ratio = relative_difference(Uncertain(110.0, 3.3, 50.0), Uncertain(100.0, 4.0, 50.0))
     assert ratio.value == pytest.approx(0.1)
     assert ratio.error == pytest.approx(1.1 * 0.05)
+    nothing = relative_difference(Uncertain(0.0, 1.0, 50.0), Uncertain(100.0, 4.0, 50.0))
+    assert (nothing.value, nothing.error) == (-1.0, pytest.approx(0.01))
 
 
 def test_blocks_do_not_span_replicas():
     blocks = block_means([np.zeros((10, 1)), np.ones((7, 1)), np.full((2, 1), 5.0)], 3)
     assert blocks[:, 0].tolist() == [0.0, 0.0, 0.0, 1.0, 1.0, 5.0]
+
+
+def test_shares_of_blocks_are_means_of_the_frames_histograms(rng):
+    runs = [rng.integers(0, 5, (length, 3)) for length in (20, 7, 2)]
+    frames = [np.stack([(run == one).mean(axis=1) for one in range(5)], axis=1) for run in runs]
+    np.testing.assert_allclose(block_shares(runs, 5, 6), block_means(frames, 6), atol=1e-12)
+
+
+def test_histograms_of_long_runs_are_no_larger_than_the_runs(rng):
+    """One row of bins for each of a hundred thousand frames would be 60 times their size."""
+    run = rng.integers(0, 500, (100_000, 1))
+    tracemalloc.start()
+    try:
+        block_shares([run], 500, 5000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 5 * run.nbytes
 
 
 def test_bootstrap_of_a_ratio_of_averages(rng):

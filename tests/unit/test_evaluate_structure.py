@@ -19,7 +19,7 @@ from kstep.referee.structure.coordinates import (
 )
 from kstep.referee.structure.distributions import (
     bin_edges,
-    block_shares,
+    binned_shares,
     line_density,
     pair_density,
 )
@@ -170,11 +170,18 @@ def test_pairs_beyond_the_range_are_counted_apart():
 
 def counts(sample: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Values in each bin, those beyond the edges in the last."""
-    return block_shares(seen([sample]), edges).mean(axis=0) * sample.size
+    return binned_shares(seen([sample]), edges).mean(axis=0) * sample.size
 
 
 def seen(runs: list[np.ndarray], frame_ps: float = 0.1, memory: float = 1.0) -> Observed:
     return Observed(runs=runs, rates=None, memory=memory, frame_ps=frame_ps)
+
+
+def turning(observed: list[Observed], edges: np.ndarray, n_bonds: int = 1):
+    """`compare_torsions` of members that turn about as many bonds, those of each side by side."""
+    members = observed[0].values.shape[1]
+    bonds = np.arange(members) * n_bonds // members
+    return compare_torsions(CONFIG, "x", observed, edges, bonds)
 
 
 def bumps(*centres: float) -> np.ndarray:
@@ -217,7 +224,7 @@ def test_populations_of_a_torsion_are_as_uncertain_as_its_crossings(rng):
     """Errors of a telegraph process against the scatter of many of them."""
     found = []
     for _ in range(40):
-        states, _ = compare_torsions(CONFIG, "x", [torsion(rng, 0.01)] * 2, CIRCLE, 1)
+        states, _ = turning([torsion(rng, 0.01)] * 2, CIRCLE)
         found.append(states[0].population.baseline)
     widths = [(one.high - one.low) / 2.0 / 1.7 for one in found]
     assert np.mean(widths) == pytest.approx(np.std([one.value for one in found]), rel=0.5)
@@ -226,17 +233,17 @@ def test_populations_of_a_torsion_are_as_uncertain_as_its_crossings(rng):
 
 def test_rare_torsions_leave_populations_open(rng):
     frequent, rare = torsion(rng, 0.02), torsion(rng, 0.0)
-    _, measured = compare_torsions(CONFIG, "x", [frequent, frequent], CIRCLE, 1)
+    _, measured = turning([frequent, frequent], CIRCLE)
     assert [one.label.split(" of ")[0] for one in measured] == ["population", "rate"]
     stuck = [seen([run[:100] for run in rare.runs], memory=100.0)] * 2
-    _, open_ended = compare_torsions(CONFIG, "x", stuck, CIRCLE, 1)
+    _, open_ended = turning(stuck, CIRCLE)
     assert measured[0].deviation.error < 0.05 < open_ended[0].deviation.error
-    assert compare_torsions(CONFIG, "x", [seen([np.zeros((50, 1))])] * 2, CIRCLE, 1) == ([], [])
+    assert turning([seen([np.zeros((50, 1))])] * 2, CIRCLE) == ([], [])
 
 
 def test_transition_rates_are_counted_per_time(rng):
     slow, fast = torsion(rng, 0.01), torsion(rng, 0.02)
-    states, measured = compare_torsions(CONFIG, "x", [slow, fast], CIRCLE, 1)
+    states, measured = turning([slow, fast], CIRCLE)
     # 0.01 a frame of 0.1 ps is 100 per ns.
     assert states[0].rate_per_ns.baseline == pytest.approx(100.0, rel=0.15)
     ratio = measured[1].deviation
@@ -247,17 +254,14 @@ def test_rates_do_not_depend_on_how_often_frames_are_saved(rng):
     """A run against itself with every tenth frame: recrossings in between must not count."""
     dense = torsion(rng, 0.05)
     thin = seen([run[::10] for run in dense.runs], frame_ps=1.0, memory=dense.memory)
-    _, measured = compare_torsions(CONFIG, "x", [dense, thin], CIRCLE, 1)
+    _, measured = turning([dense, thin], CIRCLE)
     assert measured[1].deviation.value == pytest.approx(0.0, abs=1e-9)
 
 
 def test_members_about_one_bond_are_not_independent(rng):
     alone = torsion(rng, 0.01)
     together = seen([np.repeat(run, 6, axis=1) for run in alone.runs], memory=alone.memory)
-    errors = [
-        compare_torsions(CONFIG, "x", [one, one], CIRCLE, 1)[1][1].deviation.error
-        for one in (alone, together)
-    ]
+    errors = [turning([one, one], CIRCLE)[1][1].deviation.error for one in (alone, together)]
     assert errors[1] > errors[0] / 1.8
 
 

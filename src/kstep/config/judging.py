@@ -27,6 +27,11 @@ class EvalConfig(Section):
         description="accepted typical size of the NVE drift, kJ/mol/ps per atom (0.001 "
         "heats by about 4 K in 100 ps)",
     )
+    max_mean_drift: Positive = Field(
+        0.0005,
+        description="accepted mean of the NVE drift with its sign, which adds up where scatter "
+        "does not, kJ/mol/ps per atom",
+    )
     max_kinetic_slope: Positive = Field(
         0.004, description="accepted change of the total energy per change of the kinetic, in NVE"
     )

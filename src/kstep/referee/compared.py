@@ -122,7 +122,10 @@ class Side:
 
     @property
     def nvt_calls(self) -> int:
-        """Force calls of all constant-temperature runs judged, equilibration included."""
+        """Force calls of all constant-temperature runs judged, equilibration included.
+
+        0 where nobody counted them: in a trajectory of another program.
+        """
         return int(sum(self.trajectory.force_calls[frames[-1]] for frames in self.nvt))
 
     def series(self, values: Shaped[np.ndarray, "T *rest"]) -> list[np.ndarray]:

@@ -119,6 +119,7 @@ def score(
         basin=None if timing is None else time_to_basin(config, molecule, files, timing),
         methods=score_methods(config, molecule, files, *sides, timing),
         judged_against=judge,
+        external_forces=list(molecule.external_forces),
         verdict=verdict(measured),
     )
     records = Pair[dict[str, object]](baseline=baseline.trajectory.record, candidate=record)

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from kstep.errors import MoleculeError
 from kstep.system.force_field import Terms, terms_of
+from kstep.system.invariance import external_forces
 
 SYMBOLS = {1: "H", 5: "B", 6: "C", 7: "N", 8: "O", 9: "F", 14: "Si", 15: "P", 16: "S",
            17: "Cl", 35: "Br", 53: "I"}  # fmt: skip
@@ -73,6 +74,11 @@ class Molecule:
                 f"{self.name} has no force field: make it with Molecule.from_smiles or from_openmm."
             )
         return terms_of(self.system)
+
+    @cached_property
+    def external_forces(self) -> tuple[str, ...]:
+        """Kinds of forces in its System that act from outside, so that momenta do not stay."""
+        return () if self.system is None else external_forces(self.system)
 
 
 def neighbours(n_atoms: int, bonds: Int[np.ndarray, "B 2"]) -> list[list[int]]:

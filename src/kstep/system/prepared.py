@@ -13,6 +13,7 @@ from kstep.artifacts import hash_bytes, hash_file, read_json, write_json
 from kstep.config import Config, PotentialConfig
 from kstep.errors import ArtifactError, ConfigError
 from kstep.system.force_field import Terms, read_terms
+from kstep.system.invariance import external_forces
 from kstep.system.molecule import Molecule
 
 SCHEMA = "kstep.molecule"
@@ -55,6 +56,20 @@ class PreparedMolecule(Molecule):
     def terms(self) -> Terms:
         """The terms of its force field; ArtifactError where its file does not hold them."""
         return read_terms(self.system_xml)
+
+    @cached_property
+    def external_forces(self) -> tuple[str, ...]:
+        """Kinds of forces in its System that act from outside, so that momenta do not stay.
+
+        Raises ArtifactError when the file is missing or holds no System.
+        """
+        try:
+            return external_forces(self.system_xml.read_text())
+        except (OSError, ValueError):
+            raise ArtifactError(
+                f"{self.system_xml} is not an OpenMM System: delete its folder and run "
+                "`kstep prep` again."
+            ) from None
 
     @property
     def pdb(self) -> Path:

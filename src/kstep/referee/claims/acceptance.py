@@ -6,10 +6,11 @@ enough data. A molecule gets the worst of its claims, a run the worst of its mol
 reported, never judged: a fast wrong answer is wrong. The map of phase space is not judged
 either: what it does to energies, temperatures and motion is.
 
-Version 2: NVE drift and the kinetic-energy slope; momenta and constraints; temperature and the
-width of the kinetic energy; kinetic energy by element, bonded role and mode; potential energies
-at two temperatures; means, widths, effective frequencies and divergences of internal coordinates,
-populations of torsional wells; transition rates and the bands of the spectrum.
+Version 3: size, mean and largest of the NVE drift, largest change of the energy, and the
+kinetic-energy slope; momenta (of Systems that are free in space) and constraints; temperature and
+the width of the kinetic energy; kinetic energy by element, bonded role and mode; potential
+energies at two temperatures; means, widths, effective frequencies and divergences of internal
+coordinates, populations of torsional wells; transition rates and the bands of the spectrum.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from kstep.referee.claims.checks import (
 from kstep.referee.claims.words import length_in_words, span
 from kstep.referee.metrics import Check, Claim, MoleculeMetrics, Outcome, Verdict
 
-ACCEPTANCE_VERSION = 2
+ACCEPTANCE_VERSION = 3
 
 OPTIONAL = (ENERGY, ENSEMBLE, STRUCTURE, DYNAMICS)
 """Claims that are not asked where nothing was measured for them: at one temperature, of a rigid

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from kstep.referee.claims.words import momenta_not_judged
 from kstep.referee.metrics import Estimate, Metrics, MoleculeMetrics
 
 HEADINGS = (
@@ -21,7 +22,12 @@ def summary_table(metrics: Metrics) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS[0]))]
     lines = [_line(row, widths) for row in rows]
     lines.insert(len(HEADINGS), "─" * max(len(line) for line in lines))
-    return "\n".join([*lines, "", metrics.sentence])
+    notes = [
+        f"{molecule.name}: momenta are not judged; {momenta_not_judged(molecule)}."
+        for molecule in metrics.molecules
+        if molecule.external_forces
+    ]
+    return "\n".join([*lines, "", *notes, metrics.sentence])
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

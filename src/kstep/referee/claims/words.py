@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from kstep.referee.metrics import MoleculeMetrics
+
 
 def span(values: Sequence[float]) -> str:
     """The range of some numbers to two digits: `6.3 to 6.4`, or one number."""
@@ -12,3 +14,9 @@ def span(values: Sequence[float]) -> str:
 def length_in_words(ns: float) -> str:
     """A simulated length to two digits: `280 ns`."""
     return f"{float(f'{ns:.2g}'):g} ns"
+
+
+def momenta_not_judged(molecule: MoleculeMetrics) -> str:
+    """Why a molecule's momenta are not judged, where forces act on it from outside."""
+    forces = " and ".join(molecule.external_forces)
+    return f"its System holds {forces}, which acts from outside, so momenta do not stay"

@@ -3,7 +3,8 @@
 The baseline of the verdict is velocity Verlet at the hybrid's own base step, because that is what
 the network was taught. Whether that baseline is any good, and whether a longer step of plain MD
 would do as well, is told here: baseline, candidate and controls against the limit of small steps,
-over equal simulated time and over equal numbers of force calls.
+over equal simulated time and over equal numbers of force calls, where those are known: nobody
+counted the calls of a trajectory that another program made.
 """
 
 import sys
@@ -18,10 +19,11 @@ from kstep.config import EvalConfig
 from kstep.errors import ArtifactError
 from kstep.referee.claims.acceptance import verdict
 from kstep.referee.claims.checks import DYNAMICS, worst
-from kstep.referee.compared import Files, Side, check_belongs, make_side, recorded, truncated
+from kstep.referee.compared import Files, Side, check_belongs, make_side, truncated
 from kstep.referee.cost.savings import SecondsPerPs, Timing, fault_of
 from kstep.referee.metrics import MethodErrors, MethodMetrics, Outcome, Verdict
-from kstep.referee.physics.energy import drift_size, windows_of
+from kstep.referee.physics.drift import drift_size
+from kstep.referee.physics.energy import windows_of
 from kstep.referee.physics.temperature import compare_temperatures
 from kstep.referee.structure.autocorrelation import independent_samples, slowest_observable
 from kstep.referee.structure.coordinates import CoordinateClass
@@ -105,25 +107,27 @@ def _score(
     side = method.side
     windows = windows_of(side.trajectory, side.nve, side.temperature)
     size = drift_size(windows)
+    own_calls, dt_ps = side.nvt_calls, side.trajectory.record.get("dt_ps")
     equal_time = equal_calls = outcome = None
     if method is not reference:
         over_time = truncated(side, time_ps / side.nvt_ps)
         equal_time, outcome = _errors(config, molecule, reference.side, over_time)
-        over_calls = truncated(side, calls / side.nvt_calls)
-        equal_calls, _ = _errors(config, molecule, reference.side, over_calls)
+        if calls and own_calls:
+            over_calls = truncated(side, calls / own_calls)
+            equal_calls, _ = _errors(config, molecule, reference.side, over_calls)
     samples = None if slowest is None else independent_samples(molecule, side, slowest)
     s_per_ps = method.s_per_ps
     return MethodMetrics(
         name=method.name,
-        dt_fs=float(recorded(side.path, side.trajectory, "dt_ps")) / PS_PER_FS,
+        dt_fs=None if dt_ps is None else float(dt_ps) / PS_PER_FS,
         simulated_ps=side.nvt_ps,
-        force_calls=side.nvt_calls,
+        force_calls=own_calls or None,
         s_per_ns=None if s_per_ps is None else s_per_ps * PS_PER_NS,
         drift=None if size is None else size.value,
         fluctuation=float(np.median([w.fluctuation for w in windows])) if windows else None,
         equal_time=equal_time,
         equal_calls=equal_calls,
-        per_1000_calls=None if samples is None else 1000.0 * samples / side.nvt_calls,
+        per_1000_calls=1000.0 * samples / own_calls if samples and own_calls else None,
         per_second=samples / (s_per_ps * side.nvt_ps) if samples and s_per_ps else None,
         outcome=outcome,
     )

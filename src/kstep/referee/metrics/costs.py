@@ -123,9 +123,9 @@ class MethodMetrics(Frozen):
     """One way to run dynamics, scored against the limit of small steps."""
 
     name: str = Field(description="integrator, step and masses")
-    dt_fs: float = Field(description="base time step, fs")
+    dt_fs: float | None = Field(description="base time step, fs; null: unknown")
     simulated_ps: float = Field(description="NVT sampling, ps")
-    force_calls: int = Field(description="force calls of that sampling")
+    force_calls: int | None = Field(description="force calls of that sampling; null: unknown")
     s_per_ns: float | None = Field(description="wall-clock seconds per simulated ns")
     drift: float | None = Field(
         description="typical size of the NVE drift at this step, kJ/mol/ps per atom"
@@ -135,10 +135,12 @@ class MethodMetrics(Frozen):
         description="over equal simulated time; null for the reference itself"
     )
     equal_calls: MethodErrors | None = Field(
-        description="over as many force calls as the candidate's; null for the reference itself"
+        description="over as many force calls as the candidate's; null for the reference itself, "
+        "and where the calls of either are unknown"
     )
     per_1000_calls: float | None = Field(
-        description="effective samples of the reference's slowest observable per 1000 force calls"
+        description="effective samples of the reference's slowest observable per 1000 force calls; "
+        "null: calls unknown, or no observable"
     )
     per_second: float | None = Field(description="the same per second of wall-clock time")
     outcome: Outcome | None = Field(

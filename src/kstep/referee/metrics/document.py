@@ -64,6 +64,11 @@ class MoleculeMetrics(Frozen):
         description="what temperature and structure are held against: the baseline, or in "
         "generalised hybrid Monte Carlo the limit of small steps, where `kstep controls` made it",
     )
+    external_forces: list[str] = Field(
+        default=[],
+        description="forces that act from outside (restraints, fields, boxes): where there are any "
+        "momenta do not stay and are not judged",
+    )
     verdict: Verdict = Field(description="what the acceptance rule makes of it")
 
 

@@ -39,6 +39,9 @@ class EnergyMetrics(Frozen):
     size: Estimate | None = Field(
         description="geometric mean over windows of |drift|, kJ/mol/ps per atom"
     )
+    mean_drift: Estimate | None = Field(
+        None, description="mean over windows of the signed drift, kJ/mol/ps per atom"
+    )
     median_fluctuation: float | None = Field(description="median fluctuation, kJ/mol")
     largest_excursion: float | None = Field(description="largest excursion of all, kJ/mol")
     kinetic_slope: Estimate | None = Field(

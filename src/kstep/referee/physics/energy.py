@@ -9,20 +9,19 @@ from kstep.config import EvalConfig
 from kstep.referee.claims.checks import ENERGY, MECHANICS, Measured
 from kstep.referee.compared import Side
 from kstep.referee.metrics import SIDES, EnergyMetrics, Pair, WindowDrift
+from kstep.referee.physics.drift import drift_size, judge_drift, mean_drift
 from kstep.referee.physics.spectrum import kinetic_slopes
-from kstep.referee.statistics.estimates import UNKNOWN, Uncertain, difference, typical_size
+from kstep.referee.statistics.estimates import UNKNOWN, Uncertain, difference
 from kstep.system.mechanics import (
     angular_momentum,
     centre_of_mass,
     inertia_tensor,
+    internal_degrees_of_freedom,
     remove_centre_of_mass,
 )
 from kstep.system.molecule import Molecule
 from kstep.system.trajectory import Trajectory
 from kstep.units import BOLTZMANN, MEV_PER_KJ_PER_MOL
-
-MIN_WINDOWS = 4
-"""NVE windows of each side below which their drifts mean nothing."""
 
 TRACE_POINTS = 400
 """Points of an energy trace kept for the figures."""
@@ -43,18 +42,15 @@ def compare_energies(
     slopes: tuple[Uncertain | None, Uncertain | None] = (None, None)
     if baseline.motion is not None and candidate.motion is not None:
         slopes = kinetic_slopes(baseline.motion, candidate.motion) or slopes
-    sizes: list[Uncertain | None] = []
     # What a bond is held at is not in the molecule's files: the baseline holds it to 1e-8.
     wanted = np.median(constrained_lengths(molecule, baseline.trajectory), axis=0)
     for name, side, slope in zip(SIDES, (baseline, candidate), slopes, strict=True):
         windows = windows_of(side.trajectory, side.nve, side.temperature)
         rescaled = windows_of(side.trajectory, side.rescaled, side.temperature)
-        size = drift_size(windows)
         residual = constraint_residual(constrained_lengths(molecule, side.trajectory), wanted)
-        metrics.append(_summary(windows, rescaled, size, slope, residual))
+        metrics.append(_summary(windows, rescaled, slope, residual))
         curves |= _traces(side.trajectory, side.nve, f"energy/{name}/trace")
         curves |= _traces(side.trajectory, side.rescaled, f"energy/{name}/rescaled")
-        sizes.append(size)
     pair = Pair[EnergyMetrics](baseline=metrics[0], candidate=metrics[1])
     # Each end of a bond is off by up to √3 times what a file's numbers make a coordinate wrong.
     rounding = 2.0 * 3.0**0.5 * float(candidate.trajectory.record.get("position_error_nm", 0.0))
@@ -63,32 +59,36 @@ def compare_energies(
     held = [Measured(MECHANICS, "largest error of a constrained bond", "", off, allowed)]
     if not candidate.is_dynamics:
         return pair, curves, held
-    return pair, curves, held + _conserved(config, pair, candidate, sizes, slopes)
+    freedom = internal_degrees_of_freedom(molecule.n_atoms, len(molecule.constraints))
+    drift = judge_drift(
+        config, pair.candidate.windows, molecule.n_atoms, freedom, candidate.temperature
+    )
+    found = [*held, *drift, _energy_slope(config, candidate, slopes)]
+    # What acts from outside changes momenta, whoever integrates it.
+    if not molecule.external_forces:
+        found += _momenta(config, pair.candidate.windows)
+    return pair, curves, found
 
 
-def _conserved(
-    config: EvalConfig,
-    energy: Pair[EnergyMetrics],
-    candidate: Side,
-    sizes: list[Uncertain | None],
-    slopes: tuple[Uncertain | None, Uncertain | None],
-) -> list[Measured]:
-    """What NVE windows must keep."""
-    found = []
-    label, unit = "typical size of the drift in NVE", "kJ/mol/ps per atom"
-    simulated = sum((window.length_ps for window in energy.candidate.windows), 0.0)
-    size = sizes[1] or UNKNOWN
-    found.append(Measured(ENERGY, label, unit, size, config.max_drift, True, simulated))
+def _energy_slope(
+    config: EvalConfig, candidate: Side, slopes: tuple[Uncertain | None, Uncertain | None]
+) -> Measured:
+    """How the total energy goes with the kinetic one, candidate against baseline."""
     slope = UNKNOWN
     if slopes[0] is not None and slopes[1] is not None:
         slope = difference(slopes[1], slopes[0])
     motion = candidate.motion
     simulated = 0.0 if motion is None else motion.epot.size * motion.spacing
     label = "change of the total per change of the kinetic energy"
-    found.append(Measured(ENERGY, label, "", slope, config.max_kinetic_slope, True, simulated))
+    return Measured(ENERGY, label, "", slope, config.max_kinetic_slope, True, simulated)
+
+
+def _momenta(config: EvalConfig, windows: list[WindowDrift]) -> list[Measured]:
+    """Linear and angular momentum, which NVE windows must keep."""
+    found = []
     for name, what in (("linear_momentum", "linear"), ("angular_momentum", "angular")):
-        windows = [getattr(window, name) for window in energy.candidate.windows]
-        largest = Uncertain(max(windows), 0.0, 1.0) if windows else UNKNOWN
+        values = [getattr(window, name) for window in windows]
+        largest = Uncertain(max(values), 0.0, 1.0) if values else UNKNOWN
         label = f"largest change of the {what} momentum in NVE"
         found.append(Measured(MECHANICS, label, "", largest, config.max_momentum_error))
     return found
@@ -136,13 +136,6 @@ def window_drift(trajectory: Trajectory, frames: np.ndarray, temperature: float)
         linear_momentum=linear,
         angular_momentum=angular,
     )
-
-
-def drift_size(windows: list[WindowDrift]) -> Uncertain | None:
-    """Typical size of the drift, kJ/mol/ps per atom; None from too few windows."""
-    if len(windows) < MIN_WINDOWS:
-        return None
-    return typical_size(np.array([window.drift for window in windows]))
 
 
 def constrained_lengths(molecule: Molecule, trajectory: Trajectory) -> Float[np.ndarray, "T C"]:
@@ -198,7 +191,6 @@ def _traces(trajectory: Trajectory, segments: list[np.ndarray], prefix: str) -> 
 def _summary(
     windows: list[WindowDrift],
     rescaled: list[WindowDrift],
-    size: Uncertain | None,
     slope: Uncertain | None,
     residual: float,
 ) -> EnergyMetrics:
@@ -206,6 +198,7 @@ def _summary(
     lower, median, upper = (
         (float(q) for q in np.quantile(drifts, [0.25, 0.5, 0.75])) if windows else (None,) * 3
     )
+    size, mean = drift_size(windows), mean_drift(windows)
     return EnergyMetrics(
         windows=windows,
         rescaled_windows=rescaled,
@@ -214,6 +207,7 @@ def _summary(
         upper_quartile=upper,
         median_drift_meV=None if median is None else median * MEV_PER_KJ_PER_MOL,
         size=None if size is None else size.estimate(),
+        mean_drift=None if mean is None else mean.estimate(),
         median_fluctuation=float(np.median([w.fluctuation for w in windows])) if windows else None,
         largest_excursion=max((w.excursion for w in windows), default=None),
         kinetic_slope=None if slope is None else slope.estimate(),

@@ -43,6 +43,9 @@ MODE_FRAMES = 16000
 MODE_WINDOW_FRAMES = 200
 """The same of every NVE window."""
 
+AT_ONCE = 10_000
+"""Frames taken to double precision together: a copy of all would be larger than the trajectory."""
+
 Curves = dict[str, np.ndarray]
 Energies = Float[np.ndarray, "T groups"]
 
@@ -69,8 +72,12 @@ class Group:
 def atomic_kinetic_energies(trajectory: Trajectory) -> Float[np.ndarray, "T N"]:
     """½ m v² of every atom with the centre of mass at rest, kJ/mol."""
     masses = trajectory.masses.astype(np.float64)
-    velocities = remove_centre_of_mass(trajectory.vel.astype(np.float64), masses)
-    return np.asarray(0.5 * masses * np.einsum("tni,tni->tn", velocities, velocities))
+    energies = np.empty((trajectory.n_frames, len(masses)))
+    for start in range(0, trajectory.n_frames, AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        velocities = remove_centre_of_mass(trajectory.vel[some].astype(np.float64), masses)
+        energies[some] = 0.5 * masses * np.einsum("tni,tni->tn", velocities, velocities)
+    return energies
 
 
 def compare_temperatures(

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from kstep.referee.claims.words import momenta_not_judged
 from kstep.referee.metrics import Claim, MoleculeMetrics
 from kstep.referee.report.captions import CAPTIONS
 from kstep.referee.report.figures.style import Curves
@@ -216,6 +217,8 @@ def _absent(molecule: MoleculeMetrics) -> Iterator[str]:
         yield NOT_MOTION
         if not molecule.methods:
             yield OF_A_STEP
+    if molecule.external_forces:
+        yield f"momenta ({momenta_not_judged(molecule)})"
     if not molecule.dynamics.peaks:
         yield "the spectrum (no densely saved windows)"
     if not molecule.methods:

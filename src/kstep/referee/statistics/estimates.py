@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import stats
 
 from kstep.referee.metrics import UNBOUNDED, Estimate
@@ -106,11 +106,13 @@ def difference(number: Uncertain, reference: Uncertain) -> Uncertain:
 
 
 def relative_difference(number: Uncertain, reference: Uncertain) -> Uncertain:
-    """Number / reference - 1 of two independent positive ones, to first order in the errors."""
+    """Number / reference - 1 of two independent ones, to first order in the errors.
+
+    The reference is positive; the number may be 0, as the warmth of atoms that stand still.
+    """
     ratio = number.value / reference.value
-    parts = difference(
-        number.scaled(ratio / number.value), reference.scaled(ratio / reference.value)
-    )
+    inverse = 1.0 / reference.value
+    parts = difference(number.scaled(inverse), reference.scaled(ratio * inverse))
     return Uncertain(ratio - 1.0, parts.error, parts.dof)
 
 
@@ -158,11 +160,33 @@ def block_means(
     """
     means = []
     for one in series:
-        count = max(1, len(one) // frames)
-        edges = np.linspace(0, len(one), count + 1).astype(np.int64)
+        edges = _block_edges(len(one), frames)
         sums = np.add.reduceat(np.asarray(one, dtype=np.float64), edges[:-1], axis=0)
         means.append(sums / np.diff(edges)[:, None])
     return np.concatenate(means)
+
+
+def block_shares(
+    series: Sequence[Int[np.ndarray, "_ members"]], n_bins: int, frames: int
+) -> Float[np.ndarray, "B bins"]:
+    """Share of each bin (0 to `n_bins` - 1) in the values of every block: a mean of histograms.
+
+    Blocks are those of `block_means`; no histogram of a single frame is made, of which a long run
+    has many.
+    """
+    shares = []
+    for one in series:
+        lengths = np.diff(_block_edges(len(one), frames))
+        first = n_bins * np.repeat(np.arange(len(lengths)), lengths)
+        counts = np.bincount((one + first[:, None]).ravel(), minlength=n_bins * len(lengths))
+        shares.append(counts.reshape(-1, n_bins) / (lengths * one.shape[1])[:, None])
+    return np.concatenate(shares)
+
+
+def _block_edges(length: int, frames: int) -> Int[np.ndarray, " edges"]:
+    """Where the blocks of a run begin, and its end."""
+    count = max(1, length // frames)
+    return np.linspace(0, length, count + 1).astype(np.int64)
 
 
 def resample(

@@ -145,6 +145,10 @@ class _Search:
 def _load(path: Path, molecule: PreparedMolecule) -> _Search:
     trajectory = load_trajectory(path)
     check_belongs(path, trajectory, molecule)
+    if not trajectory.segments(NVT):
+        raise ArtifactError(
+            f"{path} holds no search for minima: delete it and run `kstep run` again."
+        )
     keys = ("quenched_epot", "quenched_pos")
     arrays, _ = read_npz(path, SCHEMA, SCHEMA_VERSION, keys)
     energies, positions = (arrays[key].astype(np.float64) for key in keys)

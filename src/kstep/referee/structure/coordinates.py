@@ -38,6 +38,12 @@ class CoordinateClass:
     label: str
     members: Int[np.ndarray, "members atoms"]
 
+    @property
+    def bonds(self) -> Int[np.ndarray, " members"]:
+        """For dihedrals: number of the bond that each member turns about, from 0."""
+        middles = np.sort(self.members[:, 1:3], axis=1)
+        return np.asarray(np.unique(middles, axis=0, return_inverse=True)[1].reshape(-1))
+
 
 def coordinate_classes(molecule: Molecule) -> list[CoordinateClass]:
     """All bonds free to vibrate, angles and proper dihedrals, in classes."""

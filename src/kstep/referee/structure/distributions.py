@@ -8,7 +8,7 @@ atoms and per volume of that shell (nm⁻³), so that its integral over space is
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from kstep.config import EvalConfig
 from kstep.referee.claims.checks import STRUCTURE, Measured
@@ -18,6 +18,7 @@ from kstep.referee.statistics.divergence import jensen_shannon, kullback_leibler
 from kstep.referee.statistics.estimates import (
     Uncertain,
     block_means,
+    block_shares,
     bootstrap,
     difference,
     resample,
@@ -86,9 +87,8 @@ def compare_structures(
         for name, counts in zip(SIDES, histograms.counts, strict=True):
             curves[f"{prefix}/{name}"] = density(counts, histograms.edges)
         if coordinates.kind == "dihedral":
-            rotors = len({tuple(sorted(member[1:3])) for member in coordinates.members.tolist()})
             states, checks = compare_torsions(
-                config, coordinates.label, observed, histograms.edges, rotors
+                config, coordinates.label, observed, histograms.edges, coordinates.bonds
             )
             torsions += states
             measured += checks
@@ -109,7 +109,7 @@ def bin_both(
     edges = bin_edges(config, coordinates.kind, low, high)
     return Histograms(
         edges=edges,
-        blocks=[block_shares(one, edges) for one in observed],
+        blocks=[binned_shares(one, edges) for one in observed],
         values=[one.values.size for one in observed],
     )
 
@@ -260,29 +260,23 @@ def bin_edges(config: EvalConfig, kind: str, low: float, high: float) -> Float[n
     return np.asarray(width * np.arange(np.floor(low / width), np.floor(high / width) + 2.0))
 
 
-def block_shares(
+def binned_shares(
     observed: Observed, edges: Float[np.ndarray, " edges"]
 ) -> Float[np.ndarray, "B bins"]:
     """Share of the values of every block in each bin; beyond the edges in one more bin."""
-    n_bins = len(edges)
-    per_frame = [_frame_counts(run, edges) for run in observed.runs]
-    members = observed.values.shape[1]
-    return block_means([counts / members for counts in per_frame], observed.block_frames).reshape(
-        -1, n_bins
-    )
+    places = [_bins_of(run, edges) for run in observed.runs]
+    return block_shares(places, len(edges), observed.block_frames)
 
 
-def _frame_counts(
+def _bins_of(
     run: Float[np.ndarray, "T members"], edges: Float[np.ndarray, " edges"]
-) -> Float[np.ndarray, "T bins"]:
-    """Values of every frame in each bin; the last bin takes what lies beyond the edges."""
+) -> Int[np.ndarray, "T members"]:
+    """Bin of every value; the last takes what lies beyond the edges."""
     n_bins = len(edges)
     place = (run - edges[0]) / (edges[1] - edges[0])
     # As in any histogram the last edge belongs to the last bin: 180° is on the circle.
     index = np.where(run == edges[-1], n_bins - 2, np.floor(place)).astype(np.int64)
-    index = np.where((index < 0) | (index > n_bins - 1), n_bins - 1, index)
-    flat = index + n_bins * np.arange(len(run))[:, None]
-    return np.bincount(flat.ravel(), minlength=n_bins * len(run)).reshape(-1, n_bins).astype(float)
+    return np.where((index < 0) | (index > n_bins - 1), n_bins - 1, index)
 
 
 def line_density(

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from kstep.config import EvalConfig
 from kstep.referee.compared import Side
 from kstep.referee.metrics import SIDES
-from kstep.referee.statistics.estimates import block_frames, block_means, resample
+from kstep.referee.statistics.estimates import block_frames, block_shares, resample
 from kstep.referee.structure.autocorrelation import turns
 from kstep.referee.structure.coordinates import CoordinateClass, coordinate_classes
 from kstep.referee.structure.observed import Observed, observe
@@ -78,8 +78,6 @@ def _shares(pair: list[Observed]) -> Float[np.ndarray, "B cells"]:
             np.clip(((run[:, 0] + 180.0) / 360.0 * BINS).astype(np.int64), 0, BINS - 1)
             for run in (first, second)
         ]
-        cells = np.zeros((len(first), BINS * BINS))
-        cells[np.arange(len(first)), places[0] * BINS + places[1]] = 1.0
-        series.append(cells)
-    memory = max(one.memory for one in pair)
-    return block_means(series, block_frames(memory, [len(one) for one in series]))
+        series.append((places[0] * BINS + places[1])[:, None])
+    frames = block_frames(max(one.memory for one in pair), [len(one) for one in series])
+    return block_shares(series, BINS * BINS, frames)

@@ -2,7 +2,8 @@
 
 Two faultless runs that cross a barrier twice each have very different dihedral distributions,
 and neither of them shows in its own blocks how uncertain it is. How well a population is known
-is a matter of how often the rim of its well was crossed.
+is a matter of how often the rim of its well was crossed. Unless symmetry fixes it: then nobody has
+to cross (`states`).
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from kstep.referee.claims.checks import DYNAMICS, STRUCTURE, Measured
 from kstep.referee.metrics import Estimate, Pair, TorsionState
 from kstep.referee.statistics.estimates import Uncertain, block_means, bootstrap, difference
 from kstep.referee.structure.observed import Observed
+from kstep.referee.structure.states import States, find_states
 from kstep.units import PS_PER_NS
 
 BARRIER = 0.05
@@ -75,20 +77,21 @@ def compare_torsions(
     label: str,
     observed: Sequence[Observed],
     edges: Float[np.ndarray, " edges"],
-    rotors: int,
+    bonds: Int[np.ndarray, " members"],
 ) -> tuple[list[TorsionState], list[Measured]]:
     """Populations and transition rates of every well of a dihedral class, and their checks.
 
     Nothing where there is but one well. A population is as uncertain as its blocks show or as
-    the number of crossings allows, whichever is more: a two-state process that crossed N times
-    knows the share p of its time to 2 p (1 - p) / √N.
+    the changes of state allow, whichever is more: a two-state process that crossed N times
+    knows the share p of its time to 2 p (1 - p) / √N. Where all wells are one state by symmetry
+    the changes do not matter, and what nobody crosses has no rate to be judged.
 
     Args:
         config: margins and bootstrap.
         label: of the class.
         observed: the class along both sides.
         edges: of the bins over the circle, degrees.
-        rotors: bonds that members of the class turn about.
+        bonds: number of the bond that each member of the class turns about, from 0.
     """
     densities = [np.histogram(one.values, bins=edges, density=True)[0] for one in observed]
     wells = find_wells(np.mean(densities, axis=0))
@@ -97,9 +100,10 @@ def compare_torsions(
         return [], []
     sampled_ps = len(observed[1].values) * observed[1].frame_ps
     visits = [[well_of(run, wells) for run in one.runs] for one in observed]
+    found = find_states(visits, bonds, n_wells)
     counted = _on_one_grid(observed, visits)
     # Members about one bond turn together: three of them see every hop in a well twice.
-    members = min(observed[0].values.shape[1], 3 * rotors)
+    members = min(len(bonds), 3 * (int(bonds.max()) + 1))
     ns = [len(one.values) * one.frame_ps / PS_PER_NS for one in observed]
     states: list[TorsionState] = []
     measured: list[Measured] = []
@@ -108,8 +112,8 @@ def compare_torsions(
     for well in range(n_wells):
         crossed = [crossings(side, well) for side in counted]
         populations = [
-            _population(config, one, side, well, n * members, seed)
-            for seed, (one, side, n) in enumerate(zip(observed, visits, crossed, strict=True))
+            _population(config, one, side, well, seed, found)
+            for seed, (one, side) in enumerate(zip(observed, visits, strict=True))
         ]
         centre = float(centres[np.where(wells == well, density, 0.0).argmax()])
         states.append(_state(label, centre, populations, crossed, ns))
@@ -123,6 +127,8 @@ def compare_torsions(
                 sampled_ps,
             )
         )  # fmt: skip
+        if found.only_one and not any(crossed):
+            continue
         measured.append(
             Measured(
                 DYNAMICS, f"rate of {where}", "e-folds",
@@ -177,16 +183,32 @@ def _population(
     observed: Observed,
     visits: Sequence[Int[np.ndarray, "_ members"]],
     well: int,
-    crossed: float,
     seed: int,
+    states: States,
 ) -> Uncertain:
+    """Share of the time in a well on one side, the `seed`-th."""
     inside = [(run == well).mean(axis=1)[:, None] for run in visits]
     blocks = block_means(inside, observed.block_frames)
     share = bootstrap(blocks, lambda mean: mean, config.bootstrap, config.seed + seed)[0]
-    # Half a crossing more than was seen (Jeffreys), so that none is not certainty.
-    spread = max(share.value * (1.0 - share.value), 0.25 / max(len(blocks), 1))
-    counted = 2.0 * spread / (crossed + 0.5) ** 0.5
+    if states.only_one:
+        return share
+    runs = [run[:, well] for run in states.shares[seed]]
+    step = states.step(well)
+    counted = _counting_error(runs, step, len(blocks)) if step > 0.0 else 0.0
     return Uncertain(share.value, max(share.error, counted), share.dof)
+
+
+def _counting_error(shares: Sequence[Float[np.ndarray, " _"]], step: float, n_blocks: int) -> float:
+    """Error of the mean of a process that jumps, from its variance V and its jumps: 2V / √Σδ².
+
+    If it forgets where it was within τ, the mean over a time T is uncertain by √(2Vτ/T), and its
+    squared jumps add up to 2VT/τ. So it is for several bonds, of which each is a process of its
+    own. Half a jump by the whole step more than was seen (Jeffreys), so that none is not certainty.
+    """
+    variance = float(np.concatenate(shares).var())
+    jumps = sum(float((np.diff(run) ** 2).sum()) for run in shares)
+    least = 0.25 * step**2 / max(n_blocks, 1)
+    return float(2.0 * max(variance, least) / np.sqrt(jumps + 0.5 * step**2))
 
 
 def _rate_ratio(crossed: Sequence[float], ns: Sequence[float], members: int) -> Uncertain:

@@ -47,6 +47,10 @@ def energy_table(molecule: MoleculeMetrics) -> Table:
             "size of the drift, typical (J/mol/ps per atom)",
             *(interval(e.size, ".3g", 1e3) for e in (base, ours)),
         ],
+        [
+            "drift, mean (J/mol/ps per atom)",
+            *(interval(e.mean_drift, "+.3g", 1e3) for e in (base, ours)),
+        ],
         row("fluctuation about the line, median (kJ/mol)", "median_fluctuation", ".3g"),
         row("largest excursion (kJ/mol)", "largest_excursion", ".3g"),
         [
