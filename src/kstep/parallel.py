@@ -5,7 +5,6 @@ import os
 import queue
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -70,13 +69,11 @@ def run_parallel(
     """
     count = min(processes(workers), len(tasks))
     with progress(label, sum(totals), unit) as bar:
-        start = time.monotonic()
 
         def advance(amount: float) -> None:
-            if rate is not None:
-                speed = (bar.n + amount) / (time.monotonic() - start)
-                bar.set_postfix_str(rate(speed), refresh=False)
             bar.update(min(amount, sum(totals) - bar.n))
+            if rate is not None and bar.speed is not None:
+                bar.set_postfix_str(rate(bar.speed), refresh=False)
 
         if count <= 1:
             outcomes = {name: _attempt(task, advance) for name, task in tasks.items()}

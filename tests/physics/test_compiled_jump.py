@@ -22,7 +22,7 @@ from kstep.compiled.rigid import (
     project_at,
     rigid_tables,
 )
-from kstep.integrators.compiled_dynamics import make_dynamics as make_compiled_dynamics
+from kstep.integrators.compiled_dynamics import make_dynamics as with_compiled_projection
 from kstep.integrators.true_dynamics import TrueDynamics
 from kstep.potentials.systems import load_system
 from kstep.regressed.networks.predictor import composition_of
@@ -251,7 +251,7 @@ def test_projected_velocities_are_those_of_openmm(
 ) -> None:
     """Also where the bonds are not quite of their length."""
     system = load_system(phenol, 1.0, "HBonds", "OBC2")
-    fast = make_compiled_dynamics(system, 0.002, "Reference", "phenol")
+    fast = with_compiled_projection(system, 0.002, "Reference", "phenol")
     slow = make_dynamics(phenol)
     rng = np.random.default_rng(4)
     x = phenol.positions + rng.normal(0.0, 0.002, phenol.positions.shape)

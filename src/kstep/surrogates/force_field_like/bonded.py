@@ -4,12 +4,18 @@ They start from the force field at hand: an untrained network returns its bonded
 learned is how the true potential departs from them, up to fourth order in a stretch or a bend, to
 sixth in the turns of a torsion, with the couplings of a bend to its two stretches; all other
 couplings are in `force_field_like.strain`.
+
+An angle that is straight at rest bends to every side alike, and the force on its atoms would jump
+wherever they pass the straight line, did the energy know odd powers of π − θ, or the sense of a
+torsion about it. In its energy √(w² + (π − θ)²) − w takes the place of π − θ in all odd powers, and
+torsions fade, so that all is smooth there.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from numpy.polynomial import chebyshev
 from torch import Tensor, nn
 
@@ -42,6 +48,11 @@ SOFT = 1e-10
 STRAIGHT = 1e-12
 """The same for squares of the areas that the arms of an angle span, nm⁴, and for products of two
 such squares in a torsion, nm⁸, which fades where its chain is straight within some 0.2°."""
+NEARLY_STRAIGHT = math.radians(170.0)
+"""Where angles rest that are taken to be straight."""
+STRAIGHT_CHAIN = 3e-10
+"""In place of STRAIGHT, nm⁸, for torsions with such an angle: they fade within some 4°, a typical
+bend, and not within less than a base step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +69,7 @@ class BondedParameters:
         bend: of the powers of a bend [B, NA, 4].
         coupling: [B, NA, 2].
         turn: of the powers of cos φ [B, NT, 6].
+        fade: STRAIGHT or STRAIGHT_CHAIN of every torsion, nm⁸ [B, NT].
     """
 
     arms: Float[Tensor, "B A N"]
@@ -67,6 +79,7 @@ class BondedParameters:
     bend: Float[Tensor, "B NA 4"]
     coupling: Float[Tensor, "B NA 2"]
     turn: Float[Tensor, "B NT 6"]
+    fade: Float[Tensor, "B NT"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +89,15 @@ class Coordinates:
     Attributes:
         stretch: of every bond from its length at rest, in STRETCH_NM [B, NB].
         bend: of every angle from its rest, in BEND [B, NA].
+        fold: √(1 + q²) − 1 where an angle is straight at rest, q what it lacks of π in BEND; in
+            `bend` it stands for q there. 0 of other angles [B, NA].
         pulls: stretches of the two arms of every angle from NORMAL_ARM_NM [B, 2, NA].
         cosine, sine: cos φ and sin φ of every torsion [B, NT].
     """
 
     stretch: Float[Tensor, "B NB"]
     bend: Float[Tensor, "B NA"]
+    fold: Float[Tensor, "B NA"]
     pulls: Float[Tensor, "B 2 NA"]
     cosine: Float[Tensor, "B NT"]
     sine: Float[Tensor, "B NT"]
@@ -142,6 +158,7 @@ class Bonded(nn.Module):
             bend=_powers_of(bend_scale, bend[..., :ORDERS]),
             coupling=COUPLING_RATE * bend_scale * bend[..., ORDERS:],
             turn=((constants[..., :PERIODICITIES] + turn) * present) @ turn.new_tensor(_COSINES),
+            fade=STRAIGHT + (STRAIGHT_CHAIN - STRAIGHT) * _along_straight_angles(terms).to(turn),
         )
 
 
@@ -150,6 +167,19 @@ def _powers_of(
 ) -> Float[Tensor, "B K 4"]:
     """Coefficients of the powers of a deviation: the harmonic force field's, and the learned."""
     return scale * (scale.new_tensor(HARMONIC) + learned * scale.new_tensor(RATES))
+
+
+def _along_straight_angles(terms: TermBatch) -> Bool[Tensor, "B NT"]:
+    """Which torsions have an angle that is straight at rest."""
+
+    def name(three: Int[Tensor, "*n 3"]) -> Int[Tensor, "*n 3"]:
+        ends = three[..., ::2]
+        return torch.stack((ends.amin(-1), three[..., 1], ends.amax(-1)), dim=-1)
+
+    straight = terms.angle_constants[..., 1] > NEARLY_STRAIGHT
+    known, own = name(terms.angles), name(terms.torsions.unfold(-1, 3, 1))
+    same = (own[:, :, :, None] == known[:, None, None]).all(-1) & straight[:, None, None]
+    return same.flatten(2).any(-1)
 
 
 def _arms(terms: TermBatch, nodes: Float[Tensor, "B N H"]) -> Float[Tensor, "B A N"]:
@@ -175,16 +205,29 @@ def coordinates(x: Float[Tensor, "B N 3"], parameters: BondedParameters) -> Coor
     angle = torch.atan2(area, (one * two).sum(-1))
     links = arms[:, straight:].reshape(len(x), 3, n_torsions, 3)
     first, second = torch.linalg.cross(links[:, :2], links[:, 1:]).unbind(1)
-    areas = (first.square().sum(-1) * second.square().sum(-1) + STRAIGHT).sqrt()
+    areas = (first.square().sum(-1) * second.square().sum(-1) + parameters.fade).sqrt()
     middle = (links[:, 1].square().sum(-1) + SOFT).sqrt()
     pulls = (lengths[:, n_bonds:] - NORMAL_ARM_NM) / STRETCH_NM
+    bend, fold = _bends(angle, parameters.rest_angles)
     return Coordinates(
         stretch=(lengths[:, :n_bonds] - parameters.rest_lengths) / STRETCH_NM,
-        bend=(angle - parameters.rest_angles) / BEND,
+        bend=bend,
+        fold=fold,
         pulls=pulls.reshape(len(x), 2, n_angles),
         cosine=(first * second).sum(-1) / areas,
         sine=middle * (links[:, 0] * second).sum(-1) / areas,
     )
+
+
+def _bends(
+    angle: Float[Tensor, "B NA"], rest: Float[Tensor, "#B NA"]
+) -> tuple[Float[Tensor, "B NA"], Float[Tensor, "B NA"]]:
+    """`bend` and `fold` of the coordinates."""
+    square = ((math.pi - angle) / BEND).square()
+    fold = square / (1.0 + (1.0 + square).sqrt())
+    straight = rest > NEARLY_STRAIGHT
+    bend = torch.where(straight, (math.pi - rest) / BEND - fold, (angle - rest) / BEND)
+    return bend, torch.where(straight, fold, 0.0)
 
 
 def bonded_energy(here: Coordinates, parameters: BondedParameters) -> Float[Tensor, " B"]:
@@ -193,10 +236,22 @@ def bonded_energy(here: Coordinates, parameters: BondedParameters) -> Float[Tens
     coupled = torch.stack((first * second, here.bend * (first + second)), dim=-1)
     return (
         _powers(parameters.stretch, here.stretch)
-        + _powers(parameters.bend, here.bend)
+        + (_powers(parameters.bend, here.bend) + _beyond_powers(parameters.bend, here))
         + (parameters.coupling * coupled).sum((1, 2))
         + _powers(parameters.turn, here.cosine)
     )
+
+
+def _beyond_powers(
+    coefficients: Float[Tensor, "#B NA 4"], here: Coordinates
+) -> Float[Tensor, " B"]:
+    """What even powers of the bend of straight angles lack where √(1 + q²) − 1 stands for q.
+
+    The square is that of q itself, bend² + 2 fold; the cube is the bend times it. 0 of others.
+    """
+    _, two, three, four = coefficients.unbind(-1)
+    bend, more = here.bend, 2.0 * here.fold
+    return (more * (two + three * bend + four * (2.0 * bend.square() + more))).sum(1)
 
 
 def _powers(

@@ -11,11 +11,18 @@ from jaxtyping import Float
 from kstep.compiled.functions import add_vector, cross, dot, minus, plus, times
 from kstep.compiled.lanes import splat, sqrt
 from kstep.compiled.machine import compiled, inlined
-from kstep.surrogates.force_field_like.bonded import BEND, NORMAL_ARM_NM, SOFT, STRETCH_NM
+from kstep.surrogates.force_field_like.bonded import (
+    BEND,
+    NEARLY_STRAIGHT,
+    NORMAL_ARM_NM,
+    SOFT,
+    STRETCH_NM,
+)
 from kstep.surrogates.force_field_like.kernel.geometry import (
     angle_at,
     bend_of,
     bond_at,
+    fold_of,
     links_at,
     stretch_of,
     turn_of,
@@ -83,6 +90,8 @@ def _add_angle(x, term, tables, strain, gains, force):
     )
     by_bend = _polynomial(tables.bend[term], bend) + gain_by(atoms, strain.angle[term], gains)
     by_bend += with_bend * (pull_one + pull_two)
+    if tables.rest_angles[term] > NEARLY_STRAIGHT:
+        by_bend = _by_straight_angle(by_bend, bend, tables.bend[term], area, along)
     # θ = atan2(area, along): ∂θ/∂one = (along · (two × normal)/area − area · two) / (…)
     torque = by_bend / (BEND * (area * area + along * along))
     of_area, of_along = torque * along / area, -torque * area
@@ -98,11 +107,22 @@ def _add_angle(x, term, tables, strain, gains, force):
 
 @inlined
 @no_type_check
+def _by_straight_angle(by_bend, bend, coefficients, area, along):
+    """From what the energy gains by the bend of such an angle to what it gains by the angle."""
+    fold, slope = fold_of(area, along)
+    cubic, quartic, more = coefficients[2] * (1.0 / 3.0), coefficients[3], 2.0 * fold
+    by_bend += more * (cubic + quartic * bend)
+    by_more = 0.5 * coefficients[1] + cubic * bend + 0.5 * quartic * (bend * bend + more)
+    return (by_bend - 2.0 * by_more) * slope
+
+
+@inlined
+@no_type_check
 def _add_torsion(x, term, tables, strain, gains, force):
     """Functions of cos φ and sin φ, which have no singularity but where the chain is straight."""
     atoms = tables.torsions[term]
     one, two, three, first, second = links_at(x, atoms)
-    cosine, sine, areas, middle, aside = turn_of(one, two, first, second)
+    cosine, sine, areas, middle, aside = turn_of(one, two, first, second, tables.fade[term])
     by_cosine, by_sine = gain_by_turn(atoms, strain.torsion[term], cosine, gains)
     by_cosine += _polynomial(tables.turn[term], cosine)
     by_cosine, by_sine = by_cosine / areas, by_sine / areas

@@ -43,7 +43,7 @@ def feel_strains(x, tables, strain, around, twist):
         _give(tables.angles[term], strain.angle[term], bend, around)
     for term in range(len(tables.torsions)):
         one, two, _, first, second = links_at(x, tables.torsions[term])
-        cosine, sine, _, _, _ = turn_of(one, two, first, second)
+        cosine, sine, _, _, _ = turn_of(one, two, first, second, tables.fade[term])
         _give_turn(tables.torsions[term], strain.torsion[term], cosine, sine, around)
     for atom in range(len(around)):
         for odd in range(ODD):

@@ -24,6 +24,7 @@ class BondedTables(NamedTuple):
         stretch, bend, turn: coefficients of the energy's derivative by powers of what it depends
             on, from the lowest on, kJ/mol [terms, powers].
         coupling: of a bend's two stretches with each other, and of their sum with the bend.
+        fade: where torsions fade, nm⁸.
     """
 
     bonds: Int[np.ndarray, "B 2"]
@@ -35,6 +36,7 @@ class BondedTables(NamedTuple):
     coupling: Float[np.ndarray, "A 2"]
     torsions: Int[np.ndarray, "T 4"]
     turn: Float[np.ndarray, "T 6"]
+    fade: Float[np.ndarray, " T"]
 
 
 class StrainTables(NamedTuple):
@@ -87,6 +89,7 @@ def bonded_tables(parameters: BondedParameters, terms: TermBatch) -> BondedTable
         coupling=_array(parameters.coupling[0]),
         torsions=_integers(terms.torsions[0]),
         turn=_derivative(parameters.turn[0]),
+        fade=_array(parameters.fade[0]),
     )
 
 
