@@ -123,7 +123,6 @@ def test_a_molecule_that_falls_apart_is_refused(tmp_path, monkeypatch, capsys):
     assert "methanol: at the minimum of gfn2-xtb the bond between C1 and O2 is broken" in said
 
 
-
 def test_a_given_system_leaves_nothing_to_prepare(tmp_path):
     with pytest.raises(ConfigError, match="leaves nothing to prepare"):
         prepare(load_config([], ["potential.name=system"]), tmp_path / "molecules.smi")

@@ -15,6 +15,7 @@ from kstep.errors import ArtifactError, ConfigError
 from kstep.system.force_field import Terms, read_terms
 from kstep.system.molecule import Molecule
 from kstep.system.names import check_name
+from kstep.system.vibrations import check_step
 
 SCHEMA = "kstep.molecule"
 SCHEMA_VERSION = 1
@@ -149,7 +150,8 @@ def load_molecules(raw: Path) -> list[PreparedMolecule]:
 def prepared_molecules(config: Config) -> list[PreparedMolecule]:
     """The molecules of `<paths.data>/raw`, prepared for the configured potential.
 
-    Raises ArtifactError as `load_molecules`, ConfigError for those of another potential.
+    Raises ArtifactError as `load_molecules`, ConfigError for those of another potential and for a
+    time step that their masses do not allow.
     """
     raw, wanted = config.paths.data / "raw", config.potential.identity
     molecules = load_molecules(raw)
@@ -161,6 +163,7 @@ def prepared_molecules(config: Config) -> list[PreparedMolecule]:
                 f"says {_settings(wanted)}: give the former to this command too, or run "
                 "`kstep prep` with the latter and another paths.data."
             )
+        check_step(molecule, config.md.dt_ps)
     return molecules
 
 
