@@ -13,13 +13,20 @@ from rdkit.Chem import AllChem, rdDistGeom, rdForceFieldHelpers, rdMolAlign
 
 from kstep.errors import MoleculeError
 from kstep.system.molecule import Molecule
-from kstep.system.preparation.geometry import fault
+from kstep.system.preparation.geometry import fault, pairs
 from kstep.units import ANGSTROM_PER_NM, NM_PER_ANGSTROM
 
 MINIMISER_ITERATIONS: Final = 20_000
 
 CANDIDATES: Final = 5
 """Conformers embedded for each that is asked for: most fall into a minimum that is there."""
+
+_Chirality = Chem.ChiralType
+_ARRANGEMENTS: Final = {
+    5: (_Chirality.CHI_TRIGONALBIPYRAMIDAL, 7),
+    6: (_Chirality.CHI_OCTAHEDRAL, 1),
+}
+"""By number of electron pairs, with the permutation that has lone pairs on the equator."""
 
 SYMMETRIC_MATCHES: Final = 1000
 """Ways to map a molecule onto itself that are tried to find the smallest RMSD."""
@@ -31,7 +38,8 @@ class Conformer:
 
     Attributes:
         mol: RDKit molecule; heavy atoms first, then hydrogens; coordinates in Å.
-        minimiser: potential of the minimisation, `MMFF94`, `UFF` or that of the configuration.
+        minimiser: potential of the minimisation, `MMFF94`, `UFF` or that of the configuration;
+            `none` where the former two would make another molecule of it.
     """
 
     mol: Chem.Mol
@@ -49,8 +57,37 @@ def embed(mol: Chem.Mol, seed: int) -> Conformer:
     Raises MoleculeError when no conformer is found or neither force field can minimise it.
     """
     full = Chem.AddHs(mol)
-    _embed(full, 1, seed)
-    return Conformer(full, _minimise(full))
+    _embed_one(full, seed)
+    embedded = Chem.Mol(full)
+    minimiser = _minimise(full)
+    if _is_sound(full) or not _is_sound(embedded):
+        return Conformer(full, minimiser)
+    return Conformer(embedded, "none")
+
+
+def _embed_one(mol: Chem.Mol, seed: int) -> None:
+    """Give a molecule with hydrogens one conformer.
+
+    Around an atom of five or six electron pairs ETKDGv3 knows where they go only if it is told.
+    """
+    crowded = [atom for atom in mol.GetAtoms() if atom.GetDegree() > 1 and pairs(atom) > 4]
+    for atom in crowded:
+        tag, permutation = _ARRANGEMENTS.get(int(pairs(atom)), (_Chirality.CHI_UNSPECIFIED, 0))
+        atom.SetChiralTag(tag)
+        atom.SetIntProp("_chiralPermutation", permutation)
+    _embed(mol, CANDIDATES if crowded else 1, seed)
+    numbers = [conformer.GetId() for conformer in mol.GetConformers()]
+    chosen = next((number for number in numbers if _is_sound(mol, number)), numbers[0])
+    for atom in crowded:
+        atom.SetChiralTag(_Chirality.CHI_UNSPECIFIED)
+        atom.ClearProp("_chiralPermutation")
+    for number in numbers:
+        if number != chosen:
+            mol.RemoveConformer(number)
+
+
+def _is_sound(mol: Chem.Mol, number: int = -1) -> bool:
+    return fault(mol, mol.GetConformer(number).GetPositions()) is None
 
 
 def conformers(
@@ -77,7 +114,7 @@ def conformers(
     kept: list[int] = []
     for candidate in sorted(energies, key=energies.__getitem__):
         far = all(_rmsd(heavy, candidate, other) > least_rmsd for other in kept)
-        if far and fault(mol, mol.GetConformer(candidate).GetPositions()) is None:
+        if far and _is_sound(mol, candidate):
             kept.append(candidate)
         if len(kept) == count:
             break

@@ -43,6 +43,12 @@ def bent_planes(mol: Chem.Mol, x: Float[np.ndarray, "N 3"]) -> list[str]:
     return [f"{_name(atom)} by {height:.2f} Å" for atom, height in found if height > BENT]
 
 
+def pairs(atom: Chem.Atom) -> float:
+    """Directions that the electron pairs of an atom take: its neighbours and its lone pairs."""
+    own = Chem.GetPeriodicTable().GetNOuterElecs(atom.GetAtomicNum()) - atom.GetFormalCharge()
+    return float(atom.GetDegree() + (own - atom.GetTotalValence()) / 2)
+
+
 def _distances(mol: Chem.Mol, x: Float[np.ndarray, "N 3"]) -> Iterator[str]:
     """Bonds too long or too short, and atoms as close as bonded ones without a bond."""
     radius = Chem.GetPeriodicTable().GetRcovalent
@@ -65,23 +71,17 @@ def _distances(mol: Chem.Mol, x: Float[np.ndarray, "N 3"]) -> Iterator[str]:
 def _centres(mol: Chem.Mol, x: Float[np.ndarray, "N 3"]) -> Iterator[str]:
     """Centres whose bonds do not point where their electron pairs must."""
     for atom in mol.GetAtoms():
-        count, pairs, arms = atom.GetDegree(), _pairs(atom), _arms(atom, x)
+        count, around, arms = atom.GetDegree(), pairs(atom), _arms(atom, x)
         if _is_flat(atom) and _height(arms) > PYRAMIDAL:
             yield f"{_name(atom)} is pyramidal, where it must be flat"
-        elif count == pairs == 2 and not atom.IsInRing() and _widest(arms) < STRAIGHT:
+        elif count == around == 2 and not atom.IsInRing() and _widest(arms) < STRAIGHT:
             yield f"{_name(atom)} is bent, where it must be straight"
-        elif count > 1 and pairs > 4 and _widest(arms) < STRAIGHT:
-            yield f"{_name(atom)} has no two bonds opposite to each other, as {pairs:g} pairs must"
+        elif count > 1 and around > 4 and _widest(arms) < STRAIGHT:
+            yield f"{_name(atom)} has no two bonds opposite to each other, as {around:g} pairs must"
 
 
 def _is_flat(atom: Chem.Atom) -> bool:
-    return bool(atom.GetDegree() == _pairs(atom) == 3)
-
-
-def _pairs(atom: Chem.Atom) -> float:
-    """Directions that the electron pairs of an atom take: its neighbours and its lone pairs."""
-    own = Chem.GetPeriodicTable().GetNOuterElecs(atom.GetAtomicNum()) - atom.GetFormalCharge()
-    return float(atom.GetDegree() + (own - atom.GetTotalValence()) / 2)
+    return bool(atom.GetDegree() == pairs(atom) == 3)
 
 
 def _arms(atom: Chem.Atom, x: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "K 3"]:

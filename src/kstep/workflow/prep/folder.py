@@ -125,6 +125,8 @@ def make(directory: Path, request: Request, config: Config) -> None:
 def _remarks_on_minimiser(conformer: Conformer) -> list[str]:
     if conformer.minimiser == "MMFF94":
         return []
+    if conformer.minimiser == "none":
+        return ["not minimised: force fields do not know an atom of it."]
     if conformer.minimiser == "UFF":
         return ["minimised with UFF: MMFF94 lacks parameters for it."]
     return [f"conformer and constrained lengths are of the {conformer.minimiser} minimum."]
