@@ -32,10 +32,10 @@ def _normalisers() -> tuple[Any, Any]:
 
 def normalise(mol: Chem.Mol) -> Chem.Mol:
     """The molecule as force field and charge model know it; the very same where it is already."""
-    found = mol
+    found = Chem.Mol(mol)
     with rdBase.BlockLogs():
         for normaliser in _normalisers():
-            found = normaliser.normalize(found)
+            normaliser.normalizeInPlace(found)  # which keeps the order of the atoms
     return mol if Chem.MolToSmiles(found) == Chem.MolToSmiles(mol) else found
 
 
