@@ -20,8 +20,9 @@ from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
 from kstep.config import load_config
 from kstep.errors import MoleculeError
+from kstep.system.names import SAFE_NAME
 from kstep.system.preparation.chemistry import parse
-from kstep.system.preparation.smiles_list import SAFE_NAME, read_smiles_list
+from kstep.system.preparation.smiles_list import read_smiles_list
 
 SMARTS = {
     "alkene": "[C;!$(C~[!#6;!F;!Cl])]=[C;!$(C~[!#6;!F;!Cl])]",

@@ -130,6 +130,16 @@ def test_options_of_a_trajectory_are_not_ignored_without_one(kstep, option):
     assert f"{option[0]} says nothing without --trajectory" in only_sentence(stderr)
 
 
+def test_an_index_that_lists_nothing(kstep, tmp_path):
+    """The commands after a list of which nothing could be prepared do not end well in silence."""
+    Path("broken.smi").write_text("C(( broken\n")
+    assert kstep("prep", "prep.molecules=broken.smi")[0] == MoleculeError.exit_code
+    for command in ("md", "controls", "dataset", "run", "adapt", "eval", "grid"):
+        status, stderr = kstep(command, *FAST)
+        assert status == ArtifactError.exit_code
+        assert "index.json lists no molecule" in only_sentence(stderr)
+
+
 def test_a_missing_list_of_molecules(kstep):
     status, stderr = kstep("prep")
     assert status != 0

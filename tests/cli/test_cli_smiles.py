@@ -42,6 +42,8 @@ def test_an_element_the_network_has_not_seen_is_refused(tmp_path: Path) -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("kstep: ")
     assert "holds Br, which the shipped network splitting was not trained on" in last
+    (own,) = tmp_path.iterdir()
+    assert [path.name for path in (own / "data").iterdir()] == ["raw"]  # before a baseline is run
 
 
 @pytest.mark.parametrize(
@@ -49,10 +51,47 @@ def test_an_element_the_network_has_not_seen_is_refused(tmp_path: Path) -> None:
     [
         (["--name", "ethanol"], "--name says nothing without --smiles"),
         (["--smiles", "CCO", "CCN"], "'CCN' is not an override"),
+        (["--smiles", ""], "nothing was given as a SMILES"),
+        (["--smiles", "CCO\nCCN"], "'CCO CCN' was given as a SMILES: give that of one molecule"),
+        (["--smiles", "CCO ethanol"], "'CCO ethanol' was given as a SMILES"),
+        (["--smiles", "CCO", "--name", ""], "'' cannot name files"),
+        (["--smiles", "CCO", "--name", "../.."], "'../..' cannot name files"),
+        (["--smiles", "CCO", "--name", "/tmp/x"], "'/tmp/x' cannot name files"),
+        (["--smiles", "CCO", "--name", "eval"], "'eval' cannot name a molecule"),
     ],
 )
-def test_options_that_say_nothing_are_refused(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", ["run", "adapt"])
+def test_options_that_make_no_sense_are_refused_before_anything_is_written(
+    command: str,
+    arguments: list[str],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert main(["run", *arguments]) != 0
+    monkeypatch.chdir(tmp_path)
+    assert main([command, *arguments]) != 0
     assert words in capsys.readouterr().err
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_name_that_leads_elsewhere_leaves_the_index_alone(
+    tmp_path: Path, place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    before = (tmp_path / "data" / "raw" / "index.json").read_bytes()
+    assert main(["run", "--smiles", "CCO", "--name", "../.."]) != 0
+    assert (tmp_path / "data" / "raw" / "index.json").read_bytes() == before
+
+
+def test_masses_and_steps_are_checked_before_a_baseline_is_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "--smiles", "C", "--name", "methane", f"paths.run={tmp_path}", *QUICK]
+    assert main([*words, "prep.hydrogen_mass=4"]) == 3
+    assert "too light to give its hydrogens 4 Da" in capsys.readouterr().err
+    free = ["prep.constraints=None", "md.constraints=None", "md.dt_fs=4"]
+    assert main([*words, *free]) == 2
+    assert "methane: md.dt_fs=4 is too long for its masses, since C1-H2" in capsys.readouterr().err
+    assert not (tmp_path / "methane" / "data" / "md").exists()

@@ -7,8 +7,9 @@ import pytest
 from rdkit import Chem
 
 from kstep.config import load_config
+from kstep.system.names import SAFE_NAME
 from kstep.system.preparation.chemistry import parse
-from kstep.system.preparation.smiles_list import SAFE_NAME, Entry, read_smiles_list
+from kstep.system.preparation.smiles_list import Entry, read_smiles_list
 
 DATA = Path(__file__).parents[2] / "data"
 HELD_OUT = DATA / "molecules.smi"

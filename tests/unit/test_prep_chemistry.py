@@ -6,7 +6,8 @@ from rdkit import Chem
 from rdkit.Chem import rdForceFieldHelpers
 
 from kstep.errors import MoleculeError
-from kstep.system.preparation.chemistry import embed, parse
+from kstep.system.preparation.chemistry import parse
+from kstep.system.preparation.conformers import embed
 
 
 @pytest.mark.parametrize(
@@ -15,8 +16,9 @@ from kstep.system.preparation.chemistry import embed, parse
         ("c1ccccc1O(", "cannot be read as SMILES: correct its brackets"),
         ("CN(C)(C)(C)C", "valence for atom # 1 N, 5, is greater"),
         ("c1cccc1", "Can't kekulize"),
-        ("CC(=O)[O-]", "net charge of -1 e"),
-        ("C[NH3+]", r"net charge of \+1 e"),
+        ("[Na+]", "contains Na"),
+        ("C[Zn]C", "contains Zn"),
+        ("C[N+](C)(C)C.[Cl-]", "several fragments"),
         ("CC(=O)O.CN", "several fragments"),
         ("C[Si](C)(C)C", "contains Si"),
         ("*C", r"contains \*"),
@@ -26,6 +28,8 @@ from kstep.system.preparation.chemistry import embed, parse
         ("CCCCCC", "6 heavy atoms, more than the 5"),
         ("CC(O)N", r"stereochemistry of atom 2 \(C\) open"),
         ("CC=CC", "stereochemistry of the bond C2-C3 open"),
+        ("CC(=N)N", "stereochemistry of the bond C2-N3 open"),
+        ("CPCC", r"stereochemistry of atom 2 \(P\) open"),
     ],
 )
 def test_refusals_name_the_smiles_and_the_fault(smiles: str, complaint: str) -> None:
@@ -35,9 +39,11 @@ def test_refusals_name_the_smiles_and_the_fault(smiles: str, complaint: str) -> 
 
 
 @pytest.mark.parametrize(
-    "smiles", ["C[N+](=O)[O-]", "C[C@H](O)N", r"C/C=C\C", "CN=[N+]=[N-]", "C1CC2CCC1C2"]
-)
-def test_neutral_molecules_with_settled_stereo_pass(smiles: str) -> None:
+    "smiles",
+    ["C[N+](=O)[O-]", "C[C@H](O)N", r"C/C=C\C", "CN=[N+]=[N-]", "C1CC2CCC1C2", "P", "CP", "CPC",
+     "CC(=O)[O-]", "C[NH3+]", "O=C([O-])C[NH3+]", "NC(N)=[NH2+]", "CC(C)=N", "NC(N)=N"],
+)  # fmt: skip
+def test_molecules_with_settled_stereo_pass(smiles: str) -> None:
     mol = parse(smiles, max_heavy_atoms=10)
     assert Chem.MolToSmiles(mol, isomericSmiles=False) == Chem.CanonSmiles(smiles, useChiral=0)
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from kstep.errors import MoleculeError
-from kstep.system.preparation.smiles_list import SAFE_NAME, Entry, read_smiles_list
+from kstep.system.names import SAFE_NAME
+from kstep.system.preparation.smiles_list import Entry, read_smiles_list
 
 
 def _read(tmp_path: Path, text: str) -> list[Entry]:

@@ -10,8 +10,9 @@ from rdkit import Chem
 from kstep.artifacts import hash_bytes, hash_file
 from kstep.config import Config, load_config
 from kstep.errors import ArtifactError, ConfigError, MoleculeError
+from kstep.system.names import SAFE_NAME
 from kstep.system.preparation.chemistry import parse
-from kstep.system.preparation.smiles_list import SAFE_NAME, read_smiles_list
+from kstep.system.preparation.smiles_list import read_smiles_list
 from kstep.system.prepared import load_molecule
 from kstep.workflow import prep
 from kstep.workflow.prep import folder
@@ -19,7 +20,7 @@ from kstep.workflow.prep import folder
 LIST = """\
 CO methanol
 C(( broken
-CC(=O)[O-] acetate
+CC(=O)[O-].[Na+] acetate
 OC methanol-again
 CCO ../ethanol
 CCO Methanol
@@ -49,7 +50,13 @@ def prepared(data: Path) -> prep.Prepared:
 def test_good_lines_survive_bad_ones(prepared: prep.Prepared) -> None:
     assert [molecule.smiles for molecule in prepared.molecules] == ["CO", "C#N"]
     assert [failure.line for failure in prepared.failures] == [2, 3, 4, 5, 6]
-    complaints = ["read as SMILES", "net charge", "line 1 again", "cannot name files", "is taken"]
+    complaints = [
+        "read as SMILES",
+        "several fragments",
+        "line 1 again",
+        "cannot name files",
+        "is taken",
+    ]
     for failure, complaint in zip(prepared.failures, complaints, strict=True):
         assert complaint in failure.reason
 
@@ -124,7 +131,7 @@ def test_uff_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        "kstep.system.preparation.chemistry.rdForceFieldHelpers.MMFFHasAllMoleculeParams",
+        "kstep.system.preparation.conformers.rdForceFieldHelpers.MMFFHasAllMoleculeParams",
         lambda _: False,
     )
     (molecule,) = prep.run(_config(tmp_path), _write(tmp_path / "l.smi", "CO methanol")).molecules
@@ -158,7 +165,10 @@ def test_absent_models_are_a_fault_of_the_configuration(
 
 @pytest.mark.parametrize(
     ("smiles", "complaint"),
-    [("BrBr", "cannot be parametrised"), ("CC(=N)N", "leaves stereochemistry open")],
+    [
+        ("BrBr", "cannot be parametrised"),
+        ("CC(=N)N", "leaves the stereochemistry of the bond C2-N3 open"),
+    ],
 )
 def test_missing_parameters_name_the_molecule(tmp_path: Path, smiles: str, complaint: str) -> None:
     listed = _write(tmp_path / "list.smi", f"CO methanol\n{smiles} odd\n")
@@ -202,8 +212,9 @@ def test_hydrogens_are_made_as_heavy_as_asked_for(prepared: prep.Prepared, tmp_p
 
 
 def test_natural_masses_leave_the_settings_what_they_were(tmp_path: Path) -> None:
-    """Folders made before masses could be chosen stay current."""
-    settings = _config(tmp_path).prep.model_dump(mode="json") | {"molecules": None}
+    """Folders made before masses could be chosen, under a lower limit of size, stay current."""
+    former = {"molecules": None, "max_heavy_atoms": 30}
+    settings = _config(tmp_path).prep.model_dump(mode="json") | former
     del settings["hydrogen_mass"]
     content = json.dumps([settings], sort_keys=True).encode()
     assert folder.settings_hash(_config(tmp_path)) == hash_bytes(content)

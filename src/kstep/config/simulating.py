@@ -87,7 +87,7 @@ class PrepConfig(Section):
     charge_model: str = Field(
         "openff-gnn-am1bcc-1.0.0.pt", description="NAGL model of the AM1-BCC charges"
     )
-    max_heavy_atoms: Count = Field(30, description="largest molecule accepted, heavy atoms")
+    max_heavy_atoms: Count = Field(100, description="largest molecule accepted, heavy atoms")
     constraints: Literal["HBonds", "None"] = Field(
         "HBonds", description="HBonds: all bonds to hydrogen at fixed length"
     )

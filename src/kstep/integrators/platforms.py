@@ -14,9 +14,10 @@ import openmm
 from jaxtyping import Float
 
 from kstep.artifacts import Record, read_json, write_json
-from kstep.errors import DeviceError
+from kstep.errors import DeviceError, SimulationError
 from kstep.integrators.openmm_steps import langevin, velocity_verlet
-from kstep.potentials import forget, has_python_force
+from kstep.potentials import forget, has_python_force, stopped
+from kstep.units import PS_PER_FS
 
 _PROPERTIES = {
     "CPU": {"Threads": "1", "DeterministicForces": "true"},
@@ -210,9 +211,27 @@ def settled(folder: Path, origin: Record, find: Callable[[], Record]) -> Record:
 def _seconds_per_step(
     context: openmm.Context, positions: Float[np.ndarray, "N 3"], seconds: float
 ) -> float:
+    """The best of many batches of steps; SimulationError when the molecule explodes in them."""
     context.setPositions(positions)
     context.setVelocitiesToTemperature(300.0, 1)
     integrator = context.getIntegrator()
+    step_ps = integrator.getStepSize()._value
+    explosion = SimulationError(
+        f"steps of {step_ps / PS_PER_FS:g} fs make the molecule explode while the platform "
+        f"{context.getPlatform().getName()} is timed: choose a shorter md.dt_fs, constrained bonds "
+        "to hydrogen, or other masses with prep.hydrogen_mass."
+    )
+    try:
+        best = _best_batch(integrator, seconds)
+        energy = context.getState(energy=True).getPotentialEnergy()._value
+    except openmm.OpenMMException as error:
+        raise stopped(error, explosion) from None
+    if not np.isfinite(energy):
+        raise explosion
+    return best
+
+
+def _best_batch(integrator: openmm.Integrator, seconds: float) -> float:
     integrator.step(1)
     start = time.perf_counter()
     integrator.step(1)

@@ -30,7 +30,7 @@ def repartition(
         bonds: pairs of atoms.
         hydrogen_mass: Da.
 
-    Raises MoleculeError when a heavy atom has not that much to give.
+    Raises MoleculeError when a heavy atom has not that much to give: it stays the heavier one.
     """
     for first, second in bonds:
         if (numbers[first] == 1) == (numbers[second] == 1):
@@ -38,7 +38,7 @@ def repartition(
         hydrogen, heavy = (first, second) if numbers[first] == 1 else (second, first)
         transfer = hydrogen_mass - _mass(system, hydrogen)
         left = _mass(system, heavy) - transfer
-        if left <= 0:
+        if left < hydrogen_mass:
             raise MoleculeError(
                 f"{name}: atom {heavy} is too light to give its hydrogens {hydrogen_mass:g} Da: "
                 "choose a smaller prep.hydrogen_mass, or other controls.integrators."

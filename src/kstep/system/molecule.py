@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -48,6 +49,62 @@ class Molecule:
     smiles: str = ""
     charge: int = 0
     system: str | None = None
+
+    @classmethod
+    def from_smiles(
+        cls,
+        smiles: str,
+        *,
+        name: str | None = None,
+        seed: int = 42,
+        solvent: Literal["none", "OBC2"] = "none",
+        hydrogen_mass: float | None = None,
+    ) -> "Molecule":
+        """A molecule of its SMILES, as `kstep prep` makes it: RDKit, OpenFF 2.2.1, NAGL charges.
+
+        Bonds to hydrogen are constrained, at the lengths of the force field.
+
+        Args:
+            smiles: of one molecule; tautomer, protonation and stereoisomer are as written.
+            name: default: the canonical SMILES.
+            seed: of the conformer.
+            solvent: of the force field: none, or implicit water.
+            hydrogen_mass: Da, taken from their heavy atoms; None: natural masses.
+
+        Raises MoleculeError when it cannot be read, is outside the supported chemistry, or has no
+        sound conformer or no parameters.
+        """
+        from kstep.system.preparation.in_memory import from_smiles
+
+        return from_smiles(smiles, name, seed, solvent, hydrogen_mass)
+
+    @classmethod
+    def from_openmm(cls, system: Any, topology: Any, positions: Any = None) -> "Molecule":
+        """A molecule of an OpenMM System of its own: masses, constraints, terms, net charge.
+
+        Args:
+            system: an `openmm.System`, not periodic.
+            topology: an `app.Topology`: elements, and bonds where it has any; otherwise they are
+                the System's. Or what has one and positions, as a PDBFile.
+            positions: nm or a Quantity [N, 3]; None: those beside the Topology.
+
+        Raises MoleculeError when the three do not fit each other or there are no positions.
+        """
+        from kstep.system.preparation.in_memory import from_openmm
+
+        return from_openmm(system, topology, positions)
+
+    @classmethod
+    def from_ase(cls, atoms: Any) -> "Molecule":
+        """A molecule of `ase.Atoms`: no force field, no constraints, bonds by covalent radii.
+
+        Its net charge is `atoms.info["charge"]`, 0 where that is missing.
+
+        Raises MoleculeError for periodic Atoms.
+        """
+        from kstep.system.preparation.in_memory import from_ase
+
+        return from_ase(atoms)
 
     @property
     def n_atoms(self) -> int:

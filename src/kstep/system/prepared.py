@@ -15,6 +15,8 @@ from kstep.errors import ArtifactError, ConfigError
 from kstep.system.force_field import Terms, read_terms
 from kstep.system.invariance import external_forces
 from kstep.system.molecule import Molecule
+from kstep.system.names import check_name
+from kstep.system.vibrations import check_step
 
 SCHEMA = "kstep.molecule"
 SCHEMA_VERSION = 1
@@ -86,11 +88,27 @@ class PreparedMolecule(Molecule):
         return hash_bytes(own.encode())
 
 
+def describe(molecule: Molecule) -> dict[str, Any]:
+    """What a manifest says of a molecule itself, as `load_molecule` reads it."""
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "name": molecule.name,
+        "smiles": molecule.smiles,
+        "charge": molecule.charge,
+        "numbers": molecule.numbers.tolist(),
+        "masses_Da": molecule.masses.tolist(),
+        "positions_nm": molecule.positions.tolist(),
+        "bonds": molecule.bonds.tolist(),
+        "constraints": molecule.constraints.tolist(),
+    }
+
+
 def load_molecule(directory: Path) -> PreparedMolecule:
     """Read one prepared molecule.
 
     Raises ArtifactError when the folder is incomplete or its System is not the one that the
-    manifest describes.
+    manifest describes, MoleculeError for a name that cannot name files.
     """
     path = directory / "manifest.json"
     manifest = read_json(path)
@@ -103,16 +121,16 @@ def load_molecule(directory: Path) -> PreparedMolecule:
                 "delete the folder and run `kstep prep` again."
             )
     return PreparedMolecule(
-        name=manifest["name"],
+        name=check_name(manifest["name"]),
         smiles=manifest["smiles"],
         directory=directory,
         numbers=np.array(manifest["numbers"], dtype=np.int64),
         masses=np.array(manifest["masses_Da"], dtype=np.float64),
         positions=np.array(manifest["positions_nm"], dtype=np.float64).reshape(-1, 3),
+        charge=int(manifest.get("charge", 0)),  # folders of older ones hold neutral molecules
         bonds=np.array(manifest["bonds"], dtype=np.int64).reshape(-1, 2),
         constraints=np.array(manifest["constraints"], dtype=np.int64).reshape(-1, 2),
         system=(directory / "system.xml").read_text(encoding="utf-8", errors="replace"),
-        charge=int(manifest.get("charge", 0)),
         manifest=manifest,
     )
 
@@ -126,7 +144,8 @@ def write_index(raw: Path, names: list[str], failures: list[dict[str, Any]]) -> 
 def load_molecules(raw: Path) -> list[PreparedMolecule]:
     """The molecules of the list last prepared in `data/raw`, in its order.
 
-    Raises ArtifactError when nothing was prepared there or a folder is not as it was made.
+    Raises ArtifactError when nothing was prepared there or a folder is not as it was made,
+    MoleculeError for a name that would lead out of it.
     """
     index = raw / "index.json"
     if not index.exists():
@@ -134,13 +153,20 @@ def load_molecules(raw: Path) -> list[PreparedMolecule]:
     content = read_json(index)
     if content.get("schema") != INDEX_SCHEMA:
         raise ArtifactError(f"{index} is not an index of kstep: run `kstep prep` again.")
-    return [load_molecule(raw / name) for name in content["molecules"]]
+    names = content.get("molecules")
+    if not names:
+        raise ArtifactError(
+            f"{index} lists no molecule: run `kstep prep` again, on a list of which some can be "
+            "prepared."
+        )
+    return [load_molecule(raw / check_name(name)) for name in names]
 
 
 def prepared_molecules(config: Config) -> list[PreparedMolecule]:
     """The molecules of `<paths.data>/raw`, prepared for the configured potential.
 
-    Raises ArtifactError as `load_molecules`, ConfigError for those of another potential.
+    Raises ArtifactError as `load_molecules`, ConfigError for those of another potential and for a
+    time step that their masses do not allow.
     """
     raw, wanted = config.paths.data / "raw", config.potential.identity
     molecules = load_molecules(raw)
@@ -152,6 +178,7 @@ def prepared_molecules(config: Config) -> list[PreparedMolecule]:
                 f"says {_settings(wanted)}: give the former to this command too, or run "
                 "`kstep prep` with the latter and another paths.data."
             )
+        check_step(molecule, config.md.dt_ps)
     return molecules
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from kstep.artifacts import read_json
 from kstep.config import Config
 from kstep.errors import ArtifactError
-from kstep.regressed.learned import Network
+from kstep.integrators.correctors import CORRECTORS
+from kstep.regressed.learned import Network, load_learned_jump
 from kstep.regressed.networks.checkpoint import load_jump
 from kstep.surrogates.shipped import shipped_checkpoint
 from kstep.system.prepared import PreparedMolecule
@@ -50,6 +51,25 @@ def check_potential(config: Config) -> None:
         raise ArtifactError(
             f"{name} learned the forces of {learned}, not those of {wanted}: use `kstep adapt`, "
             "which makes a network for them first, with hybrid.network=adapted."
+        )
+
+
+def check_networks(config: Config, molecules: Sequence[PreparedMolecule]) -> None:
+    """Ask of the networks of prepared molecules what a run will, before a baseline is run for it.
+
+    Raises ArtifactError as `networks_for` and `load_learned_jump`.
+    """
+    hybrid = config.hybrid
+    networks = networks_for(config, molecules)
+    for molecule in molecules:
+        load_learned_jump(
+            networks[molecule.name].checkpoint,
+            molecule,
+            config.train.k_steps,
+            config.md.dt_ps,
+            CORRECTORS[hybrid.corrector].landing,
+            hybrid.drifts_per_step,
+            hybrid.impulse,
         )
 
 

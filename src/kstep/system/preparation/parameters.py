@@ -46,10 +46,7 @@ with _quiet():
     from openff.nagl_models import validate_nagl_model_path
     from openff.toolkit import ForceField
     from openff.toolkit import Molecule as OpenFFMolecule
-    from openff.toolkit.utils.exceptions import (
-        OpenFFToolkitException,
-        UndefinedStereochemistryError,
-    )
+    from openff.toolkit.utils.exceptions import OpenFFToolkitException
     from openff.units import unit as openff_unit
 
 
@@ -78,19 +75,15 @@ def parametrise(mol: Chem.Mol, config: PrepConfig) -> Parametrised:
         force_field = _force_field(config)
         charge_model = _charge_model(config.charge_model)
         try:
-            molecule = OpenFFMolecule.from_rdkit(mol)
+            # What its SMILES leaves open was asked before; OpenFF sees centres in every PH3.
+            molecule = OpenFFMolecule.from_rdkit(mol, allow_undefined_stereo=True)
             _name_atoms(molecule)
-            charges = _neutral(charge_model, molecule)
+            charges = _charges(charge_model, molecule)
             molecule.partial_charges = charges * openff_unit.elementary_charge
             topology = molecule.to_topology()
             interchange = force_field.create_interchange(topology, charge_from_molecules=[molecule])
             system = interchange.to_openmm_system(combine_nonbonded_forces=True)
             openmm_topology = topology.to_openmm()
-        except UndefinedStereochemistryError:
-            raise MoleculeError(
-                f"{_smiles(mol)} leaves stereochemistry open that the force field distinguishes: "
-                "specify it with @ or @@ at atoms, / and \\ at double bonds (as in [H]/N=C(/C)N)."
-            ) from None
         except (OpenFFToolkitException, InterchangeException, ValueError) as error:
             raise MoleculeError(
                 f"{_smiles(mol)} cannot be parametrised with "
@@ -108,7 +101,7 @@ def _smiles(mol: Chem.Mol) -> str:
 
 
 def _force_field(config: PrepConfig) -> ForceField:
-    """The force field of the configuration, without its constraints where none are wanted."""
+    """The force field of the configuration, with its constraints of bonds if such are wanted."""
     try:
         force_field = ForceField(config.force_field)
     except (OSError, ValueError, OpenFFToolkitException):
@@ -116,8 +109,13 @@ def _force_field(config: PrepConfig) -> ForceField:
             f"prep.force_field {config.force_field} is not a force field that OpenFF can read: "
             "give the name of an installed .offxml file."
         ) from None
-    if config.constraints == "None" and "Constraints" in force_field.registered_parameter_handlers:
-        force_field.deregister_parameter_handler("Constraints")
+    if "Constraints" in force_field.registered_parameter_handlers:
+        handler = force_field.get_parameter_handler("Constraints")
+        if config.constraints == "None":
+            force_field.deregister_parameter_handler(handler)
+        else:  # a distance given there, and not by the bond, makes a rigid water without an angle
+            bonds = [one for one in handler.parameters if one.distance is None]
+            handler.parameters[:] = bonds
     return force_field
 
 
@@ -134,8 +132,8 @@ def _charge_model(name: str) -> GNNModel:
         ) from None
 
 
-def _neutral(model: GNNModel, molecule: OpenFFMolecule) -> Float[np.ndarray, " N"]:
-    """AM1-BCC charges of a neutral molecule, e, rid of the sum that float32 leaves."""
+def _charges(model: GNNModel, molecule: OpenFFMolecule) -> Float[np.ndarray, " N"]:
+    """AM1-BCC charges, e, whose sum is the molecule's but for what float32 leaves, taken off."""
     charges = model.compute_property(
         molecule,
         as_numpy=True,
@@ -143,7 +141,8 @@ def _neutral(model: GNNModel, molecule: OpenFFMolecule) -> Float[np.ndarray, " N
         check_domains=True,
         error_if_unsupported=True,
     ).astype(np.float64)
-    return np.asarray(charges - charges.mean())
+    net = molecule.total_charge.m_as(openff_unit.elementary_charge)
+    return np.asarray(charges - (charges.sum() - net) / len(charges))
 
 
 def _name_atoms(molecule: OpenFFMolecule) -> None:

@@ -6,9 +6,6 @@ from pathlib import Path
 
 from kstep.errors import MoleculeError
 
-SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-"""Names that are one path component everywhere and cannot be mistaken for a file's suffix."""
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -53,6 +50,20 @@ def read_smiles_list(path: Path) -> list[Entry]:
     if not entries:
         raise MoleculeError(f"{path} holds no molecule: write one 'SMILES name' a line.")
     return entries
+
+
+def check_smiles(text: str) -> str:
+    """The text, which is one word.
+
+    Raises MoleculeError for nothing, and for several words or lines.
+    """
+    if text.split() != [text]:
+        given = "nothing" if not text.strip() else f"'{' '.join(text.split())}'"
+        raise MoleculeError(
+            f"{given} was given as a SMILES: give that of one molecule, without spaces or line "
+            "breaks; a list of several goes into the file of prep.molecules."
+        )
+    return text
 
 
 def _entry(number: int, line: str) -> Entry:

@@ -210,13 +210,13 @@ _STAGES = (prep, md, controls, dataset, train, run, evaluate, report)
 def run_smiles(config: Config, options: argparse.Namespace) -> int:
     """One molecule from SMILES to report, with a network that is there already."""
     own = of_smiles(config, options, "shipped")
-    return _in_turn(own, prep, md, run, evaluate, report)
+    return _in_turn(own, prep, check_network, md, run, evaluate, report)
 
 
 def run_system(config: Config, options: argparse.Namespace) -> int:
     """One molecule from its System to a report, with a network that is there already."""
     own = of_system(config, options, "shipped")
-    return _in_turn(own, md, run, evaluate, report)
+    return _in_turn(own, check_network, md, run, evaluate, report)
 
 
 def adapt_smiles(config: Config, options: argparse.Namespace) -> int:
@@ -229,6 +229,14 @@ def adapt_system(config: Config, options: argparse.Namespace) -> int:
     """One molecule from its System to a report, with a network that is adapted to it first."""
     own = of_system(config, options, "adapted")
     return _in_turn(own, adapt, md, run, evaluate, report)
+
+
+def check_network(config: Config) -> int:
+    """Refuse molecules that the network does not know before a baseline is run of them."""
+    from kstep.workflow.networks import check_networks
+
+    check_networks(config, prepared_molecules(config))
+    return 0
 
 
 def _in_turn(config: Config, *stages: Callable[[Config], int]) -> int:

@@ -6,17 +6,26 @@ from typing import Literal
 from kstep.artifacts import hash_bytes, write_text
 from kstep.config import Config
 from kstep.errors import ConfigError
+from kstep.system.names import check_name
+from kstep.system.preparation.smiles_list import check_smiles
 
 Network = Literal["shipped", "adapted"]
 """Who jumps where the configuration does not say."""
 
 
 def of_smiles(config: Config, options: argparse.Namespace, network: Network) -> Config:
-    """The configuration of a run of its own for the SMILES given, whose list it writes."""
-    name = options.name or f"molecule-{hash_bytes(options.smiles.encode())[:8]}"
+    """The configuration of a run of its own for the SMILES given, whose list it writes.
+
+    Raises MoleculeError, before anything is written, for what is no one SMILES and for a name that
+    is not fit to be a folder.
+    """
+    smiles = check_smiles(options.smiles)
+    given: str | None = options.name
+    unnamed = f"molecule-{hash_bytes(smiles.encode())[:8]}"
+    name = check_name(unnamed if given is None else given)
     folder = config.paths.run / name
     smiles_list = folder / "molecule.smi"
-    write_text(smiles_list, f"{options.smiles} {name}\n")
+    write_text(smiles_list, f"{smiles} {name}\n")
     paths = config.paths.model_copy(update={"data": folder / "data", "run": folder})
     prep = config.prep.model_copy(update={"molecules": smiles_list})
     return _alone(config.model_copy(update={"paths": paths, "prep": prep}), network)

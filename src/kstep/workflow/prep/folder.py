@@ -18,18 +18,21 @@ from rdkit.Chem import rdMolDescriptors
 from kstep import __version__
 from kstep.artifacts import Record, hash_bytes, hash_config, hash_file, write_json, write_text
 from kstep.config import Config
-from kstep.errors import ArtifactError
+from kstep.errors import KstepError
 from kstep.potentials import programs
-from kstep.system.hydrogens import repartition
-from kstep.system.preparation.chemistry import Conformer, embed
+from kstep.system.preparation.assembly import assemble, check_geometry, remarks_on_planes
+from kstep.system.preparation.chemistry import remarks_on
+from kstep.system.preparation.conformers import Conformer, embed
 from kstep.system.preparation.smiles_list import Entry
-from kstep.system.prepared import SCHEMA, SCHEMA_VERSION, load_molecule
-from kstep.units import NM_PER_ANGSTROM
+from kstep.system.prepared import describe, load_molecule
 from kstep.workflow.prep.settling import settle
 
 FILES = ("molecule.pdb", "molecule.sdf", "system.xml")
 PROGRAMS = re.compile(r"(openmm|rdkit|torch|.*openff.*|.*openforcefield.*)", re.IGNORECASE)
 """Distributions whose versions decide the outcome, by any packager's name."""
+
+_FORMER_LIMIT = 30
+"""Heavy atoms: prep.max_heavy_atoms, when it was part of every hash."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,10 @@ def is_current(directory: Path, request: Request, config: Config) -> bool:
     """Whether the folder holds this molecule, made with these settings and unchanged since."""
     try:
         manifest = load_molecule(directory).manifest
-    except (ArtifactError, KeyError, TypeError, ValueError):  # absent, cut short or damaged
+    except (KstepError, KeyError, TypeError, ValueError):  # absent, cut short or damaged
         return False
     expected = {"name": request.name, "input_smiles": request.entry.smiles,
-                "config_hash": settings_hash(config)}  # fmt: skip
+                "smiles": request.smiles, "config_hash": settings_hash(config)}  # fmt: skip
     return expected.items() <= manifest.items()
 
 
@@ -64,7 +67,8 @@ def settings_hash(config: Config) -> str:
     """Hash of the settings that decide what a molecule becomes."""
     # Molecules made before there were other masses and potentials stay current.
     natural = config.prep.hydrogen_mass is None
-    own = config.prep.model_copy(update={"molecules": None})
+    # What limit a molecule is under changes nothing of it, whatever the limit was then.
+    own = config.prep.model_copy(update={"molecules": None, "max_heavy_atoms": _FORMER_LIMIT})
     settings = hash_config(own, exclude={"hydrogen_mass"} if natural else frozenset())
     if config.potential.name == "openff":
         return settings
@@ -86,66 +90,57 @@ def make(directory: Path, request: Request, config: Config) -> None:
     prep, potential = config.prep, config.potential
     conformer = embed(request.mol, prep.seed)
     parametrised = parametrise(conformer.mol, prep)
+    system = parametrised.system
     if potential.is_python:
-        conformer = settle(conformer, parametrised.system, potential, request.name)
-    chemistry = _describe_chemistry(request, conformer, config)
-    if prep.hydrogen_mass is not None:
-        numbers, bonds = chemistry["numbers"], chemistry["bonds"]
-        repartition(parametrised.system, request.name, numbers, bonds, prep.hydrogen_mass)
+        conformer = settle(conformer, system, potential, request.name)
+        odd = remarks_on_planes(conformer, conformer.x, potential.name)
+    else:
+        odd = check_geometry(conformer, system, request.name)
+    molecule = assemble(conformer, system, request.name, request.smiles, prep.hydrogen_mass)
     write_text(directory / "molecule.pdb", _pdb(parametrised.topology, conformer))
     write_text(directory / "molecule.sdf", _sdf(conformer, request.name))
-    write_text(directory / "system.xml", openmm.XmlSerializer.serialize(parametrised.system))
-    system = _describe_system(parametrised.system)
+    write_text(directory / "system.xml", openmm.XmlSerializer.serialize(system))
+    written = request.entry.smiles
+    own: Record = {
+        "input_smiles": written,
+        "charges_e": parametrised.charges.tolist(),
+        "facts": _facts(conformer.mol),
+        "conformer": {
+            "embedding": "ETKDGv3",
+            "seed": prep.seed,
+            "minimiser": conformer.minimiser,
+        },
+        "remarks": [*_remarks_on_minimiser(conformer), *remarks_on(request.mol, written), *odd],
+    }
     provenance: Record = {
-        "schema": SCHEMA,
-        "schema_version": SCHEMA_VERSION,
         "config_hash": settings_hash(config),
         "config": prep.model_dump(mode="json", exclude={"molecules"}),
         "potential": potential.identity,
         "versions": {**_versions(), **programs(potential)},
         "hashes": {name: hash_file(directory / name) for name in FILES},
     }
-    charges = {"charges_e": parametrised.charges.tolist()}
-    write_json(directory / "manifest.json", {**chemistry, **charges, **system, **provenance})
+    write_json(directory / "manifest.json", {**describe(molecule), **own, **provenance})
 
 
-def _describe_chemistry(request: Request, conformer: Conformer, config: Config) -> Record:
-    mol, minimiser = conformer.mol, conformer.minimiser
-    remarks = []
-    if minimiser == "UFF":
-        remarks.append("minimised with UFF: MMFF94 lacks parameters for it.")
-    elif minimiser != "MMFF94":
-        remarks.append(f"conformer and constrained lengths are of the {minimiser} minimum.")
+def _remarks_on_minimiser(conformer: Conformer) -> list[str]:
+    if conformer.minimiser == "MMFF94":
+        return []
+    if conformer.minimiser == "none":
+        return ["not minimised: force fields do not know an atom of it."]
+    if conformer.minimiser == "UFF":
+        return ["minimised with UFF: MMFF94 lacks parameters for it."]
+    return [f"conformer and constrained lengths are of the {conformer.minimiser} minimum."]
+
+
+def _facts(mol: Chem.Mol) -> Record:
     return {
-        "name": request.name,
-        "smiles": request.smiles,
-        "input_smiles": request.entry.smiles,
-        "numbers": [atom.GetAtomicNum() for atom in mol.GetAtoms()],
-        "positions_nm": (NM_PER_ANGSTROM * mol.GetConformer().GetPositions()).tolist(),
-        "bonds": [[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()] for bond in mol.GetBonds()],
-        "facts": {
-            "formula": rdMolDescriptors.CalcMolFormula(mol),
-            "heavy_atoms": mol.GetNumHeavyAtoms(),
-            "rotatable_bonds": rdMolDescriptors.CalcNumRotatableBonds(mol),
-            "aromatic_rings": rdMolDescriptors.CalcNumAromaticRings(mol),
-            "hydrogen_bond_donors": rdMolDescriptors.CalcNumHBD(mol),
-            "hydrogen_bond_acceptors": rdMolDescriptors.CalcNumHBA(mol),
-        },
-        "conformer": {
-            "embedding": "ETKDGv3",
-            "seed": config.prep.seed,
-            "minimiser": minimiser,
-        },
-        "remarks": remarks,
+        "formula": rdMolDescriptors.CalcMolFormula(mol),
+        "heavy_atoms": mol.GetNumHeavyAtoms(),
+        "rotatable_bonds": rdMolDescriptors.CalcNumRotatableBonds(mol),
+        "aromatic_rings": rdMolDescriptors.CalcNumAromaticRings(mol),
+        "hydrogen_bond_donors": rdMolDescriptors.CalcNumHBD(mol),
+        "hydrogen_bond_acceptors": rdMolDescriptors.CalcNumHBA(mol),
     }
-
-
-def _describe_system(system: openmm.System) -> Record:
-    """What the System itself says: masses, Da, and constrained pairs."""
-    n_atoms, n_constraints = system.getNumParticles(), system.getNumConstraints()
-    masses = [system.getParticleMass(index).value_in_unit(unit.dalton) for index in range(n_atoms)]
-    pairs = [list(system.getConstraintParameters(index)[:2]) for index in range(n_constraints)]
-    return {"masses_Da": masses, "constraints": pairs}
 
 
 def _pdb(topology: app.Topology, conformer: Conformer) -> str:

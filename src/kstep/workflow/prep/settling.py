@@ -8,11 +8,9 @@ from rdkit.Geometry import Point3D
 from kstep.config import PotentialConfig
 from kstep.errors import MoleculeError
 from kstep.potentials import make_potential, relax
-from kstep.system.preparation.chemistry import Conformer
+from kstep.system.preparation.conformers import Conformer
+from kstep.system.preparation.geometry import fault
 from kstep.units import ANGSTROM_PER_NM, NM_PER_ANGSTROM
-
-LARGEST_STRETCH = 1.3
-"""A bond that grows by more from the force field's conformer to the minimum is broken."""
 
 
 def settle(
@@ -23,20 +21,19 @@ def settle(
     A rigid bond of the force field's length would strain every state of another potential. The
     minimum is found without constraints, so nothing holds on to those lengths.
 
-    Raises MoleculeError when the potential lacks an element, finds no energy or breaks a bond,
-    ConfigError when its program is not there.
+    Raises MoleculeError when the potential lacks an element, finds no energy or has another
+    molecule at its minimum, ConfigError when its program is not there.
     """
     mol = Chem.Mol(conformer.mol)
     numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()], dtype=np.int64)
     start = NM_PER_ANGSTROM * mol.GetConformer().GetPositions()
     minimum = relax(make_potential(config, name, numbers, start), start)
-    for bond in mol.GetBonds():
-        pair = [bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()]
-        if _distance(minimum, *pair) > LARGEST_STRETCH * _distance(start, *pair):
-            raise MoleculeError(
-                f"{name}: {config.name} breaks the bond between atoms {pair[0]} and {pair[1]} "
-                "(from 0), so this molecule is none of its minima: leave it out."
-            )
+    found = fault(mol, ANGSTROM_PER_NM * minimum)
+    if found is not None:
+        raise MoleculeError(
+            f"{name}: at the minimum of {config.name} {found}, so this molecule is none of its "
+            "minima: leave it out."
+        )
     for index in range(system.getNumConstraints()):
         first, second, _ = system.getConstraintParameters(index)
         length = _distance(minimum, first, second)

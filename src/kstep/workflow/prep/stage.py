@@ -12,8 +12,10 @@ from kstep.artifacts import hash_bytes
 from kstep.config import Config
 from kstep.errors import ConfigError, MoleculeError
 from kstep.progress import progress
+from kstep.system.names import check_name
 from kstep.system.preparation.chemistry import parse
-from kstep.system.preparation.smiles_list import SAFE_NAME, Entry, read_smiles_list
+from kstep.system.preparation.notation import identity
+from kstep.system.preparation.smiles_list import Entry, read_smiles_list
 from kstep.system.prepared import PreparedMolecule, load_molecule, write_index
 from kstep.workflow.prep.folder import Request, is_current, make
 
@@ -97,16 +99,13 @@ def _check(entries: list[Entry], config: Config) -> tuple[list[Request], list[Fa
 
 
 def _request(entry: Entry, earlier: list[Request], config: Config) -> Request:
-    if entry.name is not None and not SAFE_NAME.fullmatch(entry.name):
-        raise MoleculeError(
-            f"'{entry.name}' cannot name files: use at most 64 letters, digits, '-' and '_', "
-            "the first a letter or digit."
-        )
+    if entry.name is not None:
+        check_name(entry.name)
     mol = parse(entry.smiles, config.prep.max_heavy_atoms)
     smiles = Chem.MolToSmiles(mol)
     name = entry.name or f"{CalcMolFormula(mol)}-{hash_bytes(smiles.encode())[:8]}"
     for other in earlier:
-        if other.smiles == smiles:
+        if identity(other.mol) == identity(mol):
             raise MoleculeError(
                 f"{entry.smiles} is the molecule of line {other.entry.line} again: remove one."
             )
