@@ -22,7 +22,7 @@ def test_the_quick_files_are_valid():
 
 def test_the_files_for_an_expensive_potential_are_valid():
     config = load_config([CONFIGS / "xtb"])
-    assert (config.potential.title, config.hybrid.ensemble) == ("gfn2-xtb", "ghmc")
+    assert (config.potential.name, config.hybrid.ensemble) == ("gfn2-xtb", "ghmc")
     assert config.md.temperatures == config.hybrid.temperatures
     # As `kstep adapt --smiles` sets them, so that later commands find its files to be their own.
     assert (config.md.burst.count, config.hybrid.network) == (0, "adapted")

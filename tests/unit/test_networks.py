@@ -132,7 +132,9 @@ def test_a_trained_network_and_a_file_are_taken_as_they_are(tmp_path, phenol) ->
 def test_a_network_of_another_potential_is_refused(tmp_path: Path, network: object) -> None:
     chosen = [f"paths.run={tmp_path}", f"hybrid.network={network}"]
     check_potential(load_config([], chosen))
-    with pytest.raises(ArtifactError, match="learned the forces of openff, not those of gfn1-xtb"):
+    with pytest.raises(
+        ArtifactError, match=r"the forces of openff-2.2.1 in OBC2, not those of gfn1-xtb"
+    ):
         check_potential(load_config([], [*chosen, "potential.name=gfn1-xtb"]))
 
 

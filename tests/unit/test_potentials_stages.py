@@ -12,7 +12,7 @@ from openmm import app
 from kstep.artifacts import hash_file, write_json
 from kstep.config import load_config
 from kstep.errors import ConfigError, MoleculeError
-from kstep.potentials import Potential
+from kstep.potentials import CachedPotential
 from kstep.potentials.systems import load_system
 from kstep.system.motion import motion_of
 from kstep.system.prepared import load_molecule, prepared_molecules
@@ -111,10 +111,10 @@ def test_another_potential_is_another_preparation(raw, tmp_path, phenol):
 
 
 def test_a_molecule_that_falls_apart_is_refused(tmp_path, monkeypatch, capsys):
-    def repel(self: Potential, x: np.ndarray) -> tuple[float, np.ndarray]:
+    def repel(self: CachedPotential, x: np.ndarray) -> tuple[float, np.ndarray]:
         return -1e3 * float((x**2).sum()) + 1e3 * float((x**4).sum()), 2e3 * x - 4e3 * x**3
 
-    monkeypatch.setattr(Potential, "__call__", repel)
+    monkeypatch.setattr(CachedPotential, "__call__", repel)
     listed = tmp_path / "molecules.smi"
     listed.write_text("CO methanol\n")
     with pytest.raises(MoleculeError):

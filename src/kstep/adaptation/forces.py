@@ -66,6 +66,7 @@ def adapt(config: Config, molecule: PreparedMolecule, folder: Path) -> Path:
         "config_hash": hash_config(config.adapt, config.train, exclude={"start_from"}),
         "strains": config.model.strains,
         "dt_ps": config.md.dt_ps,
+        "nonbonded_cutoff_nm": config.md.nonbonded_cutoff_nm,
         "temperatures_K": list(config.hybrid.temperatures),
     }
     if not is_finished(folder, identity, best):

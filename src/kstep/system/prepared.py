@@ -10,14 +10,15 @@ import numpy as np
 from pydantic import ValidationError
 
 from kstep.artifacts import hash_bytes, hash_file, read_json, write_json
-from kstep.config import Config, PotentialConfig
+from kstep.config import Config, PotentialConfig, PrepConfig
 from kstep.errors import ArtifactError, ConfigError
-from kstep.system.force_field import Terms, read_terms
+from kstep.system.force_field import Terms, forces_hash, foreign_forces, read_terms
 from kstep.system.molecule import Molecule
 
 SCHEMA = "kstep.molecule"
 SCHEMA_VERSION = 1
 INDEX_SCHEMA = "kstep.molecules"
+_HASH_DIGITS = 8
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,6 +53,20 @@ class PreparedMolecule(Molecule):
             ) from None
 
     @cached_property
+    def potential_title(self) -> str:
+        """What moves it, in few words: what a network must have learned to be of use with it.
+
+        A System that was given is `system` and the first digits of a hash of its forces, and the
+        kinds of those that no network's force-field terms stand for.
+        """
+        if self.potential.name == "system":
+            text = self.system_xml.read_text()
+            return " ".join(["system", forces_hash(text)[:_HASH_DIGITS], *foreign_forces(text)])
+        # Molecules made before other settings were kept have their defaults.
+        prep = PrepConfig().model_copy(update=self.manifest.get("config", {}))
+        return self.potential.title(prep.force_field, prep.implicit_solvent)
+
+    @cached_property
     def terms(self) -> Terms:
         """The terms of its force field."""
         return read_terms(self.system_xml)
@@ -81,7 +96,13 @@ def load_molecule(directory: Path) -> PreparedMolecule:
     manifest = read_json(path)
     if (manifest.get("schema"), manifest.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
         raise ArtifactError(f"{path} is not a manifest of this kstep: run `kstep prep` again.")
-    molecule = PreparedMolecule(
+    for filename, expected in manifest["hashes"].items():
+        if hash_file(directory / filename) != expected:
+            raise ArtifactError(
+                f"{directory / filename} was changed after `kstep prep` wrote it: "
+                "delete the folder and run `kstep prep` again."
+            )
+    return PreparedMolecule(
         name=manifest["name"],
         smiles=manifest["smiles"],
         directory=directory,
@@ -90,15 +111,9 @@ def load_molecule(directory: Path) -> PreparedMolecule:
         positions=np.array(manifest["positions_nm"], dtype=np.float64).reshape(-1, 3),
         bonds=np.array(manifest["bonds"], dtype=np.int64).reshape(-1, 2),
         constraints=np.array(manifest["constraints"], dtype=np.int64).reshape(-1, 2),
+        system=(directory / "system.xml").read_text(),
         manifest=manifest,
     )
-    for filename, expected in manifest["hashes"].items():
-        if hash_file(directory / filename) != expected:
-            raise ArtifactError(
-                f"{directory / filename} was changed after `kstep prep` wrote it: "
-                "delete the folder and run `kstep prep` again."
-            )
-    return molecule
 
 
 def write_index(raw: Path, names: list[str], failures: list[dict[str, Any]]) -> None:
