@@ -46,6 +46,7 @@ class CachedPotential:
     every run knows how to deal with; the first time that is said on standard error.
 
     Attributes:
+        source: the potential itself.
         label: which potential of which molecule, for sentences.
         evaluations: how many geometries were evaluated.
         failures: how often there was no energy.
@@ -53,7 +54,7 @@ class CachedPotential:
     """
 
     def __init__(self, potential: Potential, label: str) -> None:
-        self._potential = potential
+        self.source = potential
         self._memory: OrderedDict[bytes, SinglePoint] = OrderedDict()
         self.label = label
         self.evaluations = 0
@@ -63,7 +64,7 @@ class CachedPotential:
     @property
     def identity(self) -> Identity:
         """That of the potential itself."""
-        return self._potential.identity
+        return self.source.identity
 
     def __call__(self, x: Atoms) -> SinglePoint:
         """Energy and forces at one geometry x (nm)."""
@@ -91,13 +92,13 @@ class CachedPotential:
         cut.
         """
         self._memory.clear()
-        if isinstance(self._potential, Forgetful):
-            self._potential.forget()
+        if isinstance(self.source, Forgetful):
+            self.source.forget()
 
     @property
     def retries(self) -> int:
         """How often an evaluation had to be tried again."""
-        return self._potential.retries if isinstance(self._potential, Forgetful) else 0
+        return self.source.retries if isinstance(self.source, Forgetful) else 0
 
     @property
     def counts(self) -> Int[np.ndarray, " 3"]:
@@ -116,7 +117,7 @@ class CachedPotential:
             return float("nan"), np.full(x.shape, np.nan)
         self.evaluations += 1
         began = time.perf_counter()
-        found = self._potential.evaluate(x[None])
+        found = self.source.evaluate(x[None])
         self.seconds += time.perf_counter() - began
         if found.found[0]:
             return float(found.energies[0]), found.forces[0]

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from kstep.potentials.checks import (
     probe,
     repeats_itself,
 )
-from kstep.protocols import Evaluation, Identity, Method, Potential, Replicas, bound
+from kstep.protocols import Identity, Method, Potential, Replicas, bound
 from kstep.system.molecule import Molecule
 
 INVARIANCE = 0.25
@@ -83,10 +84,8 @@ def _identity(examined: Probe) -> str:
 def _gives_arrays(examined: Probe) -> None:
     x = np.stack([examined.x, examined.other])
     found = _evaluated(examined, x)
-    for what, array, shape in (
-        ("energies", found.energies, x.shape[:1]),
-        ("forces", found.forces, x.shape),
-    ):
+    for what, shape in (("energies", x.shape[:1]), ("forces", x.shape)):
+        array = getattr(found, what, None)
         given = getattr(array, "shape", None)
         if given != shape:
             raise examined.fault(
@@ -100,8 +99,8 @@ def _gives_arrays(examined: Probe) -> None:
             )
 
 
-def _evaluated(examined: Probe, x: Replicas) -> Evaluation:
-    """What it finds at x, which it leaves as it was."""
+def _evaluated(examined: Probe, x: Replicas) -> Any:
+    """What it finds at x, which it leaves as it was: an Evaluation, if its author has it right."""
     given = x.copy()
     found = examined.potential.evaluate(given)
     if not np.array_equal(given, x, equal_nan=True):

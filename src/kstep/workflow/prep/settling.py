@@ -38,7 +38,7 @@ def settle(
         charge=Chem.GetFormalCharge(mol),
     )
     potential = make_potential(config, molecule)
-    check_forces(potential, molecule, potential.label)
+    check_forces(potential.source, molecule, potential.label)
     minimum = relax(potential, start)
     for bond in mol.GetBonds():
         pair = [bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()]
