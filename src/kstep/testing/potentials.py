@@ -85,7 +85,7 @@ def _gives_arrays(examined: Probe) -> None:
     x = np.stack([examined.x, examined.other])
     found = _evaluated(examined, x)
     for what, shape in (("energies", x.shape[:1]), ("forces", x.shape)):
-        array = getattr(found, what, None)
+        array: Any = getattr(found, what, None)
         given = getattr(array, "shape", None)
         if given != shape:
             raise examined.fault(
