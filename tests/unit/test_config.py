@@ -6,6 +6,7 @@ import pytest
 
 from kstep.config import Config, describe, load_config
 from kstep.errors import ConfigError
+from kstep.potentials import make_method
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -26,6 +27,15 @@ def test_the_files_for_an_expensive_potential_are_valid():
     assert config.md.temperatures == config.hybrid.temperatures
     # As `kstep adapt --smiles` sets them, so that later commands find its files to be their own.
     assert (config.md.burst.count, config.hybrid.network) == (0, "adapted")
+
+
+@pytest.mark.parametrize("name", ["so3lr", "pyscf"])
+def test_the_files_for_other_expensive_potentials_lie_on_top_of_those(name):
+    below, config = load_config([CONFIGS / "xtb"]), load_config([CONFIGS / "xtb", CONFIGS / name])
+    assert (config.potential.name, config.paths.run) == (name, Path("runs") / name)
+    make_method(config.potential)
+    different = {"potential": below.potential, "paths": below.paths}
+    assert config.model_copy(update=different) == below
 
 
 @pytest.mark.parametrize(
