@@ -51,7 +51,7 @@ from kstep.integrators.platforms import make_context, resolve_platform
 from kstep.integrators.state import Jump
 from kstep.integrators.thermostat import OrnsteinUhlenbeck
 from kstep.integrators.true_dynamics import TrueDynamics
-from kstep.potentials import Potential, PythonSystem
+from kstep.potentials import CachedPotential, PythonSystem
 from kstep.potentials.systems import load_system
 from kstep.progress import progress
 from kstep.regressed.learned import load_learned_jump
@@ -86,7 +86,7 @@ class Runner:
     rates: list[float] = field(default_factory=list)
     calls_per_ps: list[float] = field(default_factory=list)
     step: MacroStep | None = None
-    potential: Potential | None = None
+    potential: CachedPotential | None = None
     wall: float = 0.0
 
     def run(self, seconds: float) -> None:
@@ -125,7 +125,9 @@ def main() -> None:
 
 def _what(config: Config, options: argparse.Namespace) -> str:
     together = f"{options.replicas} replicas together" if options.replicas > 1 else "one replica"
-    parts = [f"Potential {config.potential.title}", "one thread", together]
+    prep = config.prep
+    title = config.potential.title(prep.force_field, prep.implicit_solvent)
+    parts = [f"Potential {title}", "one thread", together]
     if config.hybrid.drifts_per_step > 1:
         parts.append(f"{config.hybrid.drifts_per_step} drifts a base step")
     return f"{', '.join(parts)} (`benchmarks/clock.py`)."

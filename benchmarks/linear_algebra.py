@@ -19,7 +19,7 @@ from command import command
 from jaxtyping import Float
 
 from kstep.config import load_config
-from kstep.potentials.xtb import Xtb
+from kstep.potentials import make_method
 from kstep.system.prepared import load_molecule, load_molecules
 
 ROUNDS = 5
@@ -63,15 +63,14 @@ def evaluate(directory: Path, share: bool) -> tuple[float, Float[np.ndarray, "G 
     molecule = load_molecule(directory)
     x = molecule.positions
     if not share:
-        patch("kstep.potentials.xtb.shared_linear_algebra").start()
-        patch("kstep.potentials.linear_algebra.shared_linear_algebra", lambda: None).start()
-    potential = Xtb(molecule.potential, molecule.numbers, x)
-    potential(x)
+        patch("kstep.potentials.linear_algebra.mkl", lambda: None).start()
+    potential = make_method(molecule.potential).of(molecule)
+    potential.evaluate(x[None])
     rng = np.random.default_rng(1)
     places = x + rng.normal(scale=DISPLACEMENT_NM, size=(GEOMETRIES, *x.shape))
     start = perf_counter()
-    forces = [potential(place)[1] for place in places]
-    return (perf_counter() - start) / GEOMETRIES * 1e3, np.stack(forces)
+    forces = potential.evaluate(places).forces
+    return (perf_counter() - start) / GEOMETRIES * 1e3, forces
 
 
 if __name__ == "__main__":

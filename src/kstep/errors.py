@@ -40,3 +40,9 @@ class DeviceError(KstepError):
     """The hardware that was asked for is absent."""
 
     exit_code = 6
+
+
+class PotentialError(KstepError):
+    """A potential gives what no potential can: forces that are no gradient, numbers that change."""
+
+    exit_code = 7

@@ -1,16 +1,19 @@
 """The two nouns of kstep: a *potential*, which is true and dear, and a *surrogate*, which is cheap.
 
 Whoever writes a new one implements a protocol of this module, and passes an object of it; nothing
-has to be registered. `kstep.testing.check_potential` and `check_surrogate` say what is wrong with
-one.
+has to be registered. A potential belongs to one molecule; a *method* makes it of any, and is taken
+wherever a potential is (`bound`). `kstep.testing.check_potential` and `check_surrogate` say what is
+wrong with one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
+
+from kstep.system.molecule import Molecule
 
 Replicas = Float[np.ndarray, "R N 3"]
 PerReplica = Float[np.ndarray, " R"]
@@ -26,10 +29,12 @@ class Evaluation:
     Attributes:
         energies: kJ/mol [R]; NaN where none was found.
         forces: kJ/mol/nm [R, N, 3]; NaN where none were found.
+        reasons: why not, without a full stop, by the replica's index; may be left out.
     """
 
     energies: PerReplica
     forces: Replicas
+    reasons: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def found(self) -> Bool[np.ndarray, " R"]:
@@ -48,6 +53,23 @@ class Potential(Protocol):
 
     def evaluate(self, x: Replicas) -> Evaluation:
         """Energies and forces at x, nm; NaN for a replica whose evaluation failed."""
+
+
+@runtime_checkable
+class Method(Protocol):
+    """What makes the potential of any molecule: a level of theory with its settings."""
+
+    def of(self, molecule: Molecule) -> Potential:
+        """The potential of a molecule at its net charge.
+
+        Raises ConfigError when its program is not installed, MoleculeError for a molecule that it
+        cannot compute.
+        """
+
+
+def bound(potential: Potential | Method, molecule: Molecule) -> Potential:
+    """The potential itself, or what a method makes of the molecule."""
+    return potential.of(molecule) if isinstance(potential, Method) else potential
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,7 +43,10 @@ def test_a_network_of_another_potential_is_refused_before_anything_is_made(
     words = [*command, "--smiles", "CO", "--name", "methanol", f"paths.run={tmp_path}"]
     assert main([*words, "--potential", "gfn2-xtb", *TINY]) == 4
     sentence = last_error(capsys)
-    assert "network splitting learned the forces of openff, not those of gfn2-xtb" in sentence
+    assert (
+        "network splitting learned the forces of openff-2.2.1 in OBC2, not those of gfn2-xtb"
+        in sentence
+    )
     assert "use `kstep adapt`, which makes a network for them first" in sentence
     assert not (tmp_path / "methanol" / "data").exists()
 

@@ -8,7 +8,8 @@ from kstep.config import load_config
 from kstep.integrators.platforms import make_context
 from kstep.integrators.reference.metropolis import ghmc
 from kstep.integrators.reference.variants import variant
-from kstep.potentials import Potential, PythonSystem
+from kstep.potentials import CachedPotential, PythonSystem
+from kstep.potentials.single_point import SinglePoints
 from kstep.units import BOLTZMANN
 
 TEMPERATURE = 300.0
@@ -98,22 +99,19 @@ def test_an_energy_that_is_no_number_is_refused():
     assert x[:, 0].std() > 0.3 * np.sqrt(THERMAL / STIFFNESS)
 
 
-class Well:
-    """A harmonic potential; a program as `Potential` takes it."""
+class Well(SinglePoints):
+    """A harmonic potential."""
 
-    retries = 0
+    identity = {"program": "well"}  # noqa: RUF012
 
-    def __call__(self, x):
+    def single_point(self, x):
         return 0.5 * STIFFNESS * (x**2).sum(), -STIFFNESS * x
-
-    def forget(self):
-        """Nothing is kept."""
 
 
 def test_a_step_pays_one_force_whether_accepted_or_not():
     bare = openmm.System()
     bare.addParticle(MASS)
-    system = PythonSystem(bare, Potential(Well(), "well"))
+    system = PythonSystem(bare, CachedPotential(Well(), "well"))
     _, integrator = with_ghmc(system, 1.6)
     integrator.step(300)
     assert 10 < integrator.getGlobalVariableByName("accepted") < 90

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from kstep.config import PotentialConfig, load_config
 from kstep.integrators.openmm_steps import CONSTRAINT_TOLERANCE
 from kstep.integrators.plain import Sampler
-from kstep.potentials import Potential, PythonSystem, make_potential, relax
+from kstep.potentials import CachedPotential, PythonSystem, make_potential, relax
 from kstep.potentials.systems import load_system
 from kstep.system.mechanics import kinetic_energy, remove_centre_of_mass
 from kstep.system.molecule import Molecule
@@ -46,8 +46,12 @@ class Spring(Calculator):
         }
 
 
-def water(**settings: object) -> Potential:
-    return make_potential(PotentialConfig(**settings), "water", WATER, BENT)
+def molecule_of(numbers: np.ndarray, x: np.ndarray) -> Molecule:
+    return Molecule(numbers=numbers, masses=2.0 * numbers, positions=x)
+
+
+def water(**settings: object) -> CachedPotential:
+    return make_potential(PotentialConfig(**settings), molecule_of(WATER, BENT))
 
 
 def sampler_of(molecule: Molecule) -> Sampler:
@@ -103,7 +107,7 @@ def test_the_minimum_has_no_force_and_the_known_shape() -> None:
 def test_a_spring_of_ase_pulls_as_it_should() -> None:
     config = PotentialConfig(name="ase", calculator=f"{__name__}:Spring")
     x = np.array([[0.0, 0.0, 0.0], [0.0, 0.09, 0.09]])
-    potential = make_potential(config, "diatomic", np.array([7, 7]), x)
+    potential = make_potential(config, molecule_of(np.array([7, 7]), x))
     arm = x[0] - x[1]
     distance = float(np.linalg.norm(arm))
     energy, forces = potential(x)

@@ -23,6 +23,7 @@ def _source(name: str, frames: np.ndarray, stretches: np.ndarray) -> Source:
         hash=f"hash of {name}",
         molecule=name,
         fingerprint=name,
+        potential="openff-2.2.1 in OBC2",
         dt_ps=0.002,
         temperatures=(300.0,),
         stride=4,

@@ -82,7 +82,7 @@ def test_what_comes_out_is_a_jump_for_the_molecule(adapted, phenol) -> None:
     config, path = adapted
     physics = load_jump(path).physics
     assert physics.fingerprints == {"phenol": phenol.fingerprint}
-    assert physics.potential == "openff"
+    assert physics.potential == "openff-2.2.1 in OBC2"
     jump = load_learned_jump(path, phenol, 16, config.md.dt_ps, "closing_kick")
     assert jump.k_steps == 16
 

@@ -6,6 +6,7 @@ import pytest
 
 from kstep.config import Config, describe, load_config
 from kstep.errors import ConfigError
+from kstep.potentials import make_method
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -29,7 +30,7 @@ def test_the_quick_files_are_valid():
 
 def test_the_files_for_an_expensive_potential_are_valid():
     config = load_config([CONFIGS / "xtb"])
-    assert (config.potential.title, config.hybrid.ensemble) == ("gfn2-xtb", "ghmc")
+    assert (config.potential.name, config.hybrid.ensemble) == ("gfn2-xtb", "ghmc")
     assert config.md.temperatures == config.hybrid.temperatures
     # As `kstep adapt --smiles` sets them, so that later commands find its files to be their own.
     assert (config.md.burst.count, config.hybrid.network) == (0, "adapted")
@@ -51,6 +52,15 @@ def test_whole_jumps_are_run_at_the_stride_they_were_trained_for():
     assert load_config(sources, ["train.k_steps=16", "hybrid.k_steps=16"]).stride == 16
     with pytest.raises(ConfigError, match=r"hybrid.k_steps 16 is not what .*, train.k_steps 8:"):
         load_config(sources, ["hybrid.k_steps=16"])
+
+
+@pytest.mark.parametrize("name", ["so3lr", "pyscf"])
+def test_the_files_for_other_expensive_potentials_lie_on_top_of_those(name):
+    below, config = load_config([CONFIGS / "xtb"]), load_config([CONFIGS / "xtb", CONFIGS / name])
+    assert (config.potential.name, config.paths.run) == (name, Path("runs") / name)
+    make_method(config.potential)
+    different = {"potential": below.potential, "paths": below.paths}
+    assert config.model_copy(update=different) == below
 
 
 @pytest.mark.parametrize(

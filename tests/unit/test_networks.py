@@ -1,9 +1,12 @@
 """Which network jumps: the shipped ones are sound, and know their limits."""
 
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import openmm
 import pytest
 
 from kstep.artifacts import hash_file, write_json
@@ -132,7 +135,9 @@ def test_a_trained_network_and_a_file_are_taken_as_they_are(tmp_path, phenol) ->
 def test_a_network_of_another_potential_is_refused(tmp_path: Path, network: object) -> None:
     chosen = [f"paths.run={tmp_path}", f"hybrid.network={network}"]
     check_potential(load_config([], chosen))
-    with pytest.raises(ArtifactError, match="learned the forces of openff, not those of gfn1-xtb"):
+    with pytest.raises(
+        ArtifactError, match=r"the forces of openff-2.2.1 in OBC2, not those of gfn1-xtb"
+    ):
         check_potential(load_config([], [*chosen, "potential.name=gfn1-xtb"]))
 
 
@@ -156,3 +161,60 @@ def test_an_adapted_network_brings_its_cost(tmp_path, phenol) -> None:
     assert network.checkpoint == folder / "train" / "best.ckpt"
     by_name = configure(tmp_path, f"hybrid.network={network.checkpoint}")
     assert networks_for(by_name, [phenol])["phenol"] == network
+
+
+def test_a_network_that_learned_in_water_is_refused_in_vacuum(tmp_path, phenol) -> None:
+    """The shipped ones say "openff", which was in OBC2: they hold there, and there alone."""
+    shipped = load_jump(WEIGHTS / "splitting.ckpt").physics
+    assert shipped.potential == phenol.potential_title == "openff-2.2.1 in OBC2"
+    vacuum = ["prep.implicit_solvent=None", "md.implicit_solvent=None"]
+    config = load_config([], [f"paths.run={tmp_path}", "hybrid.network=shipped", *vacuum])
+    with pytest.raises(ArtifactError, match=r"not those of openff-2.2.1 in vacuum: use `kstep"):
+        check_potential(config)
+    settings = {**phenol.manifest["config"], "implicit_solvent": "None"}
+    dry = replace(phenol, manifest={**phenol.manifest, "config": settings})
+    assert dry.potential_title == "openff-2.2.1 in vacuum"
+    with pytest.raises(ArtifactError, match=r"OBC2, but phenol was prepared for openff-2.2.1 in"):
+        networks_for(config, [dry])
+    with pytest.raises(ArtifactError, match=r"phenol was prepared for openff-2.2.1 in vacuum"):
+        load_learned_jump(WEIGHTS / "splitting.ckpt", dry, 8, 0.002, "closing_kick")
+
+
+def test_a_network_of_another_force_field_is_refused(tmp_path) -> None:
+    sage = ["hybrid.network=shipped", "prep.force_field=openff-2.0.0.offxml"]
+    with pytest.raises(ArtifactError, match=r"not those of openff-2.0.0 in OBC2"):
+        check_potential(load_config([], [f"paths.run={tmp_path}", *sage]))
+
+
+def given_system(phenol, folder: Path, add: object = None):
+    """Phenol by a System of the user's, with another force where one is given."""
+    system = openmm.XmlSerializer.deserialize(phenol.system)
+    if add is not None:
+        system.addForce(add)
+    shutil.copytree(phenol.directory, folder)
+    (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
+    manifest = {**phenol.manifest, "potential": {"name": "system"}}
+    return replace(phenol, directory=folder, manifest=manifest)
+
+
+def test_a_users_system_of_usual_terms_is_warned_of(tmp_path, phenol, capsys) -> None:
+    config = load_config([], [f"paths.run={tmp_path}", "hybrid.network=shipped",
+                              "potential.name=system"])  # fmt: skip
+    check_potential(config)
+    own = given_system(phenol, tmp_path / "own")
+    assert re.fullmatch("system [0-9a-f]{8}", own.potential_title)
+    same = given_system(phenol, tmp_path / "same", openmm.CMMotionRemover())
+    assert same.potential_title == own.potential_title
+    networks_for(config, [own])
+    warning = capsys.readouterr().err
+    assert "phenol: the network learned the forces of openff-2.2.1 in OBC2, not those of" in warning
+    load_learned_jump(WEIGHTS / "splitting.ckpt", own, 8, 0.002, "closing_kick")
+
+
+def test_a_users_system_of_other_terms_is_refused(tmp_path, phenol) -> None:
+    config = load_config([], [f"paths.run={tmp_path}", "hybrid.network=shipped",
+                              "potential.name=system"])  # fmt: skip
+    other = given_system(phenol, tmp_path / "other", openmm.CustomBondForce("r^4"))
+    assert re.fullmatch("system [0-9a-f]{8} CustomBondForce", other.potential_title)
+    with pytest.raises(ArtifactError, match=r"was prepared for system \w+ CustomBondForce: run"):
+        networks_for(config, [other])

@@ -78,5 +78,7 @@ def test_a_network_of_another_potential_is_refused(finished) -> None:
     shipped = config.model_copy(
         update={"hybrid": config.hybrid.model_copy(update={"network": "shipped"})}
     )
-    with pytest.raises(ArtifactError, match=r"learned the forces of openff, but methanol was"):
+    with pytest.raises(
+        ArtifactError, match=r"learned the forces of openff-2.2.1 in OBC2, but methanol was"
+    ):
         hybrid.run(shipped, molecules, networks_for(shipped, molecules))

@@ -14,24 +14,34 @@ from kstep.errors import ConfigError, DeviceError, KstepError, MoleculeError, Si
 from kstep.integrators.openmm_steps import recording_velocity_verlet
 from kstep.integrators.platforms import make_context, resolve_platform
 from kstep.integrators.true_dynamics import TrueDynamics
-from kstep.potentials import Potential, PythonSystem, forget, make_potential
-from kstep.potentials.python_force import MEMORY, NoEnergyError
+from kstep.potentials import CachedPotential, PythonSystem, Xtb, forget, make_potential
+from kstep.potentials.python_force import MEMORY
+from kstep.potentials.single_point import NoEnergyError, SinglePoints
 from kstep.potentials.systems import load_system
-from kstep.potentials.xtb import Xtb
+from kstep.potentials.xtb import MoleculeXtb
+from kstep.system.molecule import Molecule
 
 GFN2 = PotentialConfig(name="gfn2-xtb")
 WATER = np.array([8, 1, 1])
 BENT = np.array([[0.0, 0.0, 0.0], [0.1, 0.01, 0.0], [-0.03, 0.085, 0.02]])
 
 
-class Moody:
+def water(x=BENT, **more) -> Molecule:
+    masses = np.array([15.999, 1.008, 1.008])
+    return Molecule(numbers=WATER, masses=masses, positions=x, name="water", **more)
+
+
+class Moody(SinglePoints):
     """A program that finds no energy when told to, and counts what it is asked."""
 
     def __init__(self) -> None:
         self.asked, self.forgotten, self.moody = 0, 0, False
-        self.retries = 0
 
-    def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+    @property
+    def identity(self) -> dict[str, object]:
+        return {"program": "moody"}
+
+    def single_point(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         self.asked += 1
         if self.moody:
             raise NoEnergyError("it is in no mood")
@@ -99,10 +109,10 @@ class Stubborn:
         self._calculator.update(x)
 
 
-def stubborn(failures: int) -> tuple[Xtb, Stubborn]:
-    """An Xtb that has found BENT once, and the next SCFs of which fail."""
-    program = Xtb(GFN2, WATER, BENT)
-    program(BENT)
+def stubborn(failures: int) -> tuple[MoleculeXtb, Stubborn]:
+    """An xTB that has found BENT once, and the next SCFs of which fail."""
+    program = Xtb().of(water())
+    program.single_point(BENT)
     calculator = Stubborn(program._calculator, failures)
     program._calculator = calculator
     return program, calculator
@@ -110,7 +120,7 @@ def stubborn(failures: int) -> tuple[Xtb, Stubborn]:
 
 def test_the_same_positions_are_computed_once():
     program = Moody()
-    potential = Potential(program, "moody of water")
+    potential = CachedPotential(program, "moody of water")
     first = potential(BENT)
     for _ in range(3):
         assert potential(BENT.copy()) is first
@@ -125,7 +135,7 @@ def test_the_same_positions_are_computed_once():
 
 def test_memory_is_short():
     program = Moody()
-    potential = Potential(program, "moody of water")
+    potential = CachedPotential(program, "moody of water")
     for number in range(MEMORY + 1):
         potential(BENT + number)
     potential(BENT)
@@ -134,7 +144,7 @@ def test_memory_is_short():
 
 def test_no_energy_is_nan_counted_and_said_once(capsys):
     program = Moody()
-    potential = Potential(program, "moody of water")
+    potential = CachedPotential(program, "moody of water")
     program.moody = True
     for number in range(3):
         energy, forces = potential(BENT + number)
@@ -146,14 +156,14 @@ def test_no_energy_is_nan_counted_and_said_once(capsys):
 
 def test_positions_that_are_no_numbers_are_not_computed():
     program = Moody()
-    potential = Potential(program, "moody of water")
+    potential = CachedPotential(program, "moody of water")
     assert np.isnan(potential(np.full_like(BENT, np.nan))[0])
     assert program.asked == potential.failures == 0
 
 
 def test_a_system_is_told_to_forget(phenol):
     program = Moody()
-    system = PythonSystem(_empty(phenol), Potential(program, "moody of phenol"))
+    system = PythonSystem(_empty(phenol), CachedPotential(program, "moody of phenol"))
     forget(system)
     assert program.forgotten == 1
     forget(_empty(phenol))
@@ -170,7 +180,7 @@ def _empty(molecule):
 def moody(phenol):
     """True dynamics of phenol under a program that can be told to fail."""
     program = Moody()
-    system = PythonSystem(_empty(phenol), Potential(program, "moody of phenol"))
+    system = PythonSystem(_empty(phenol), CachedPotential(program, "moody of phenol"))
     context = make_context(system, recording_velocity_verlet(0.002), "Reference")
     return TrueDynamics(context, 0.002, "phenol"), program
 
@@ -191,7 +201,7 @@ def test_an_interrupt_within_a_program_is_an_interrupt(moody, phenol, monkeypatc
         raise KeyboardInterrupt
 
     dynamics, _ = moody
-    monkeypatch.setattr(Moody, "__call__", interrupt)
+    monkeypatch.setattr(Moody, "single_point", interrupt)
     still = np.zeros_like(phenol.positions)
     arguments = (phenol.positions,) if call == "evaluate" else (phenol.positions, still, 2)
     with pytest.raises(KeyboardInterrupt):
@@ -200,7 +210,7 @@ def test_an_interrupt_within_a_program_is_an_interrupt(moody, phenol, monkeypatc
 
 def test_only_reference_runs_python_and_few_steps_time_it(phenol, monkeypatch):
     program = Moody()
-    system = PythonSystem(_empty(phenol), Potential(program, "moody of phenol"))
+    system = PythonSystem(_empty(phenol), CachedPotential(program, "moody of phenol"))
     with pytest.raises(DeviceError, match="need the OpenMM platform Reference, not CPU"):
         make_context(system, recording_velocity_verlet(0.002), "CPU")
     # A clock on which every evaluation takes 10 s: no time for more than the least.
@@ -220,13 +230,13 @@ def test_only_reference_runs_python_and_few_steps_time_it(phenol, monkeypatch):
 def test_a_near_wavefunction_is_where_an_scf_starts():
     program, calculator = stubborn(0)
     far = BENT + np.array([[0, 0, 0], [0.02, 0, 0], [0, 0.02, 0]])
-    program(far)
+    program.single_point(far)
     places = program._places[:2]
     np.testing.assert_array_equal(places, [BENT, far])
     assert program._nearest(BENT + 0.001) is program._wavefunctions[0]
     assert program._nearest(far + 0.001) is program._wavefunctions[1]
     program.forget()
-    program(BENT)
+    program.single_point(BENT)
     assert [warm for warm, _ in calculator.warm] == [True, False]
 
 
@@ -240,10 +250,10 @@ def test_a_near_wavefunction_is_where_an_scf_starts():
 def test_an_scf_that_does_not_converge_is_tried_again(failures, attempts):
     program, calculator = stubborn(failures)
     x = BENT + np.array([[0, 0, 0], [0.01, 0, 0], [0, 0, 0]])
-    energy, forces = program(x)
+    energy, forces = program.single_point(x)
     assert calculator.warm == attempts
     assert program.retries == failures
-    expected = Xtb(GFN2, WATER, x)(x)
+    expected = Xtb().of(water(x)).single_point(x)
     assert energy == pytest.approx(expected[0], abs=1e-3)
     np.testing.assert_allclose(forces, expected[1], atol=0.2)
     if failures == 2:
@@ -252,31 +262,37 @@ def test_an_scf_that_does_not_converge_is_tried_again(failures, attempts):
 
 def test_an_scf_that_never_converges_is_no_energy_and_the_next_one_is_sound():
     program, _ = stubborn(3)
-    potential = Potential(program, "gfn2-xtb of water")
+    potential = CachedPotential(program, "gfn2-xtb of water")
     x = BENT + 0.001 * np.arange(9).reshape(3, 3)
     assert np.isnan(potential(x)[0])
     assert potential.counts.tolist() == [1, 2, 1]
     y = x + 0.001 * np.arange(9)[::-1].reshape(3, 3)
-    assert potential(y)[0] == pytest.approx(Xtb(GFN2, WATER, y)(y)[0], abs=1e-3)
+    assert potential(y)[0] == pytest.approx(Xtb().of(water(y)).single_point(y)[0], abs=1e-3)
 
 
 def test_atoms_in_one_place_have_no_energy():
-    potential = Potential(Xtb(GFN2, WATER, BENT), "gfn2-xtb of water")
+    potential = CachedPotential(Xtb().of(water()), "gfn2-xtb of water")
     assert np.isnan(potential(BENT[[0, 1, 1]])[0])
 
 
 def test_an_element_without_parameters_is_one_sentence():
-    with pytest.raises(MoleculeError, match=r"uranium hydride cannot be computed with gfn2-xtb"):
-        make_potential(GFN2, "uranium hydride", np.array([92, 1]), BENT[:2])
+    hydride = Molecule(
+        numbers=np.array([92, 1]),
+        masses=np.array([238.0, 1.0]),
+        positions=BENT[:2],
+        name="uranium hydride",
+    )
+    with pytest.raises(MoleculeError, match=r"uranium hydride cannot be computed with GFN2-xTB"):
+        make_potential(GFN2, hydride)
 
 
 def test_a_start_without_energy_is_one_sentence(monkeypatch):
-    def refuse(self: Xtb, x: np.ndarray) -> None:
+    def refuse(self: MoleculeXtb, x: np.ndarray) -> None:
         raise NoEnergyError("SCF not converged in 250 cycles")
 
-    monkeypatch.setattr(Xtb, "__call__", refuse)
+    monkeypatch.setattr(MoleculeXtb, "single_point", refuse)
     with pytest.raises(MoleculeError, match="water: gfn2-xtb finds no energy at its starting"):
-        make_potential(GFN2, "water", WATER, BENT)
+        make_potential(GFN2, water())
 
 
 @pytest.mark.parametrize(
@@ -292,7 +308,7 @@ def test_a_program_that_is_not_installed_is_one_sentence(config, missing, extra,
     monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.setitem(sys.modules, f"{missing}.interface", None)
     with pytest.raises(ConfigError, match=rf"needs the package {missing}.*md-kstep\[{extra}\]"):
-        make_potential(config, "water", WATER, BENT)
+        make_potential(config, water())
 
 
 @pytest.mark.parametrize(
@@ -310,16 +326,16 @@ def test_a_program_that_is_not_installed_is_one_sentence(config, missing, extra,
 def test_a_calculator_that_cannot_be_used_is_one_sentence(path, words):
     config = PotentialConfig(name="ase", calculator=path)
     with pytest.raises(ConfigError) as caught:
-        make_potential(config, "water", WATER, BENT)
+        make_potential(config, water())
     sentence = str(caught.value)
-    assert sentence.startswith(f"potential.calculator {path} ")
+    assert sentence.startswith(f"calculator {path} ")
     assert words in sentence
     assert "\n" not in sentence and sentence.endswith(".")
 
 
 def test_a_calculator_that_fails_later_ends_no_run(monkeypatch, capsys):
     config = PotentialConfig(name="ase", calculator="ase.calculators.emt:EMT")
-    potential = make_potential(config, "water", WATER, BENT)
+    potential = make_potential(config, water())
     monkeypatch.setattr(EMT, "calculate", Failing.calculate)
     assert np.isnan(potential(BENT + np.eye(3))[0])
     assert "the licence has expired" in capsys.readouterr().err

@@ -12,8 +12,9 @@ from openmm import app
 from kstep.artifacts import hash_file, write_json
 from kstep.config import load_config
 from kstep.errors import ConfigError, MoleculeError
-from kstep.potentials import Potential
+from kstep.potentials import CachedPotential
 from kstep.potentials.systems import load_system
+from kstep.potentials.xtb import MoleculeXtb
 from kstep.system.motion import motion_of
 from kstep.system.prepared import load_molecule, prepared_molecules
 from kstep.system.trajectory import load_trajectory
@@ -111,10 +112,13 @@ def test_another_potential_is_another_preparation(raw, tmp_path, phenol):
 
 
 def test_a_molecule_that_falls_apart_is_refused(tmp_path, monkeypatch, capsys):
-    def repel(self: Potential, x: np.ndarray) -> tuple[float, np.ndarray]:
-        return -1e3 * float((x**2).sum()) + 1e3 * float((x**4).sum()), 2e3 * x - 4e3 * x**3
+    def repel(self: CachedPotential, x: np.ndarray) -> tuple[float, np.ndarray]:
+        arms = x[:, None] - x[None]
+        square = (arms**2).sum(axis=-1, keepdims=True)
+        forces = 4e3 * ((1 - 2 * square) * arms).sum(axis=1)
+        return 1e3 * float((square**2 - square).sum()), forces
 
-    monkeypatch.setattr(Potential, "__call__", repel)
+    monkeypatch.setattr(CachedPotential, "__call__", repel)
     listed = tmp_path / "molecules.smi"
     listed.write_text("CO methanol\n")
     with pytest.raises(MoleculeError):
@@ -224,3 +228,33 @@ def test_an_older_folder_is_openff_s(place, tmp_path):
     assert any(isinstance(force, openmm.NonbondedForce) for force in forces)
     with pytest.raises(ConfigError, match=r"prepared with potential.name=system but"):
         prepared_molecules(load_config([], [f"paths.data={tmp_path}"]))
+
+
+NOISE = iter(np.random.default_rng(1).normal(size=1000))
+
+
+@pytest.mark.parametrize(
+    ("lie", "words"),
+    [
+        (lambda energy, forces: (energy, -forces), "gives the gradient ∂U/∂x in place of forces"),
+        (lambda energy, forces: (energy + next(NOISE), forces), "gives another energy or other"),
+        (lambda energy, forces: (energy, 2 * forces), "gives forces that are 2 times −∂U/∂x"),
+        (lambda energy, forces: (energy, forces + 2e3), "gives forces that are not the slope"),
+        (
+            lambda energy, forces: (0.0, np.zeros_like(forces)),
+            "gives the same energy and forces at two",
+        ),
+    ],
+)
+def test_a_calculator_that_lies_is_named_before_anything_is_made(
+    tmp_path, monkeypatch, capsys, lie, words
+):
+    honest = MoleculeXtb.single_point
+    monkeypatch.setattr(MoleculeXtb, "single_point", lambda self, x: lie(*honest(self, x)))
+    listed = tmp_path / "molecules.smi"
+    listed.write_text("CO methanol\n")
+    with pytest.raises(MoleculeError, match="none of the 1 molecules"):
+        prepare(configure(tmp_path), listed)
+    said = capsys.readouterr().err
+    assert f"gfn2-xtb of methanol {words}" in said
+    assert not (tmp_path / "raw" / "methanol" / "manifest.json").exists()

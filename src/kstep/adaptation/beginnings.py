@@ -118,6 +118,6 @@ def _own_physics(start: JumpPhysics, config: Config, molecule: PreparedMolecule)
             "fingerprints": {molecule.name: molecule.fingerprint},
             "temperatures_K": tuple(sorted(config.hybrid.temperatures)),
             "environments": tuple(sorted(known)),
-            "potential": molecule.potential.title,
+            "potential": molecule.potential_title,
         }
     )

@@ -5,6 +5,7 @@ from kstep.config.judging import EvalConfig, GridConfig
 from kstep.config.jumping import BasinConfig, GuardConfig, HybridConfig
 from kstep.config.learning import AdaptConfig, DatasetConfig, ModelConfig, TrainConfig
 from kstep.config.loading import load_config
+from kstep.config.potential import OPENFF, PotentialConfig
 from kstep.config.reference import describe
 from kstep.config.sections import Config, PathsConfig
 from kstep.config.simulating import (
@@ -12,11 +13,11 @@ from kstep.config.simulating import (
     ControlsConfig,
     MdConfig,
     MotionConfig,
-    PotentialConfig,
     PrepConfig,
 )
 
 __all__ = [
+    "OPENFF",
     "AdaptConfig",
     "BasinConfig",
     "BurstConfig",

@@ -12,7 +12,8 @@ from kstep.config.base import Section
 from kstep.config.judging import EvalConfig, GridConfig
 from kstep.config.jumping import HybridConfig
 from kstep.config.learning import AdaptConfig, DatasetConfig, ModelConfig, TrainConfig
-from kstep.config.simulating import ControlsConfig, MdConfig, PotentialConfig, PrepConfig
+from kstep.config.potential import PotentialConfig
+from kstep.config.simulating import ControlsConfig, MdConfig, PrepConfig
 
 
 class PathsConfig(Section):

@@ -1,8 +1,7 @@
-"""Plain molecular dynamics: potential, preparation, baseline, controls."""
+"""Plain molecular dynamics: preparation, baseline, controls."""
 
-import re
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,63 +16,6 @@ from kstep.config.base import (
     check_temperatures,
 )
 from kstep.units import PS_PER_FS, PS_PER_NS
-
-XTB_NAMES: Final = ("gfn2-xtb", "gfn1-xtb")
-CALCULATOR_PATH: Final = re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*")
-
-
-class PotentialConfig(Section):
-    """The true potential: whose forces are simulated, learned and judged by."""
-
-    name: Literal["openff", "gfn2-xtb", "gfn1-xtb", "ase", "system"] = Field(
-        "openff",
-        description="openff: prep's force field; gfn2-xtb, gfn1-xtb: tight binding (extra xtb); "
-        "ase: a calculator (extra ase); system: the one given with --system",
-    )
-    solvent: Literal["none", "water"] = Field(
-        "none", description="xTB: implicit solvent (ALPB); prep.implicit_solvent is openff's"
-    )
-    accuracy: Positive = Field(
-        0.1, description="xTB: numerical accuracy, smaller is finer; energy drifts with more"
-    )
-    calculator: str | None = Field(
-        None,
-        description="ase: package.module:callable that takes nothing and returns a calculator",
-    )
-
-    @property
-    def is_python(self) -> bool:
-        """Whether a program outside OpenMM computes it."""
-        return self.name in (*XTB_NAMES, "ase")
-
-    @property
-    def title(self) -> str:
-        """What it is, in few words: what a network must have learned to be of use with it."""
-        if self.name == "system":  # a force field whose terms a network reads as it reads OpenFF's
-            return "openff"
-        if self.name == "ase":
-            return f"ase {self.calculator}"
-        return self.name if self.solvent == "none" else f"{self.name} in {self.solvent}"
-
-    @property
-    def identity(self) -> dict[str, str | float]:
-        """The settings that decide its energies: name, and what the name makes use of."""
-        used = {"ase": ("calculator",), **dict.fromkeys(XTB_NAMES, ("solvent", "accuracy"))}
-        return {key: getattr(self, key) for key in ("name", *used.get(self.name, ()))}
-
-    @model_validator(mode="after")
-    def _settings_in_use(self) -> "PotentialConfig":
-        if self.solvent != "none" and self.name not in XTB_NAMES:
-            raise ValueError(f"solvent is for {' and '.join(XTB_NAMES)}: leave it out")
-        if (self.calculator is None) == (self.name == "ase"):
-            raise ValueError(
-                "calculator (package.module:callable) goes with name ase, and with no other"
-            )
-        if self.calculator is not None and not CALCULATOR_PATH.fullmatch(self.calculator):
-            raise ValueError(
-                f"calculator {self.calculator} is not of the form package.module:callable"
-            )
-        return self
 
 
 class PrepConfig(Section):

@@ -3,68 +3,67 @@
 from importlib.metadata import version
 
 import numpy as np
-from jaxtyping import Int
 
 from kstep.config import PotentialConfig
+from kstep.config.potential import registered
 from kstep.errors import ConfigError, MoleculeError
-from kstep.potentials.calculators import AseProgram
-from kstep.potentials.python_force import Atoms, Potential, Program
-from kstep.potentials.xtb import Xtb
+from kstep.potentials.python_force import CachedPotential
+from kstep.potentials.single_point import one_line
+from kstep.protocols import Method
+from kstep.system.molecule import Molecule
 
 
-def make_potential(
-    config: PotentialConfig, name: str, numbers: Int[np.ndarray, " N"], x: Atoms
-) -> Potential:
-    """The potential of a molecule, tried at a geometry.
+def make_method(config: PotentialConfig) -> Method:
+    """The method that a configuration names.
+
+    Raises ConfigError when it is not there or does not take the settings.
+    """
+    found = registered(config.name)
+    if found is None:
+        raise ConfigError(f"potential.name={config.name} is no method that a molecule is given to.")
+    try:
+        method = found.load()(**config.arguments)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"potential.name={config.name} cannot be imported ({one_line(error)}): install its "
+            "package again."
+        ) from None
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"potential.settings are not what {config.name} takes ({one_line(error)}): correct "
+            "them."
+        ) from None
+    if not isinstance(method, Method):
+        raise ConfigError(
+            f"potential.name={config.name} gives a {type(method).__name__}, which has no "
+            "`of(molecule)`: see kstep.protocols.Method."
+        )
+    return method
+
+
+def make_potential(config: PotentialConfig, molecule: Molecule) -> CachedPotential:
+    """The potential of a molecule, tried at its positions.
 
     Args:
         config: of a potential with `is_python`.
-        name: of the molecule, for sentences.
-        numbers: atomic numbers.
-        x: nm [N, 3], where there must be an energy.
+        molecule: at positions where there must be an energy.
 
     Raises ConfigError when its program is not installed or no calculator, MoleculeError when it
-    lacks an element or finds no energy at x.
+    lacks an element or finds no energy.
     """
-    try:
-        program = _program(config, name, numbers, x)
-    except ModuleNotFoundError as error:
-        extra = _extra(config)
-        raise ConfigError(
-            f"potential.name={config.name} needs the package {error.name}: install it with "
-            f"`pip install 'md-kstep[{extra}]'`."
-        ) from None
-    potential = Potential(program, f"{config.name} of {name}")
-    if not np.isfinite(potential(x)[0]):
+    potential = make_method(config).of(molecule)
+    cached = CachedPotential(potential, f"{config.name} of {molecule.name}")
+    if not np.isfinite(cached(molecule.positions)[0]):
         raise MoleculeError(
-            f"{name}: {config.name} finds no energy at its starting geometry: try another "
+            f"{molecule.name}: {config.name} finds no energy at its starting geometry: try another "
             "prep.seed, or leave it out."
         )
-    return potential
+    return cached
 
 
 def programs(config: PotentialConfig) -> dict[str, str]:
-    """The versions of the program behind a potential; none for those of OpenMM."""
+    """The versions of the packages behind a potential; none for those of OpenMM."""
     if not config.is_python:
         return {}
-    package = {"xtb": "tblite", "ase": "ase"}[_extra(config)]
-    return {package: version(package)}
-
-
-def _program(
-    config: PotentialConfig, name: str, numbers: Int[np.ndarray, " N"], x: Atoms
-) -> Program:
-    if config.calculator is not None:
-        return AseProgram(config.calculator, numbers, x)
-    try:
-        return Xtb(config, numbers, x)
-    except ValueError as error:
-        raise MoleculeError(
-            f"{name} cannot be computed with {config.name} ({error}): leave it out or choose "
-            "another potential.name."
-        ) from None
-
-
-def _extra(config: PotentialConfig) -> str:
-    """The installation extra that brings the program."""
-    return "ase" if config.name == "ase" else "xtb"
+    packages = getattr(make_method(config), "packages", ())
+    return {package: version(package) for package in packages}

@@ -6,7 +6,8 @@ import numpy as np
 import openmm
 from jaxtyping import Float
 
-from kstep.potentials.python_force import Atoms, Evaluation, has_python_force, stopped
+from kstep.potentials.python_force import has_python_force, stopped
+from kstep.potentials.single_point import Atoms, SinglePoint
 
 FORCE_TOLERANCE = 1.0
 """kJ/mol/nm: what is left of a force at a minimum."""
@@ -39,7 +40,7 @@ def minimise(context: openmm.Context) -> None:
         return
     pairs, lengths = _constraints(context.getSystem())
 
-    def with_springs(x: Atoms) -> Evaluation:
+    def with_springs(x: Atoms) -> SinglePoint:
         context.setPositions(x)
         try:
             state = context.getState(energy=True, forces=True)
@@ -60,7 +61,7 @@ def minimise(context: openmm.Context) -> None:
     context.applyConstraints(_CONSTRAINT_TOLERANCE)
 
 
-def relax(potential: Callable[[Atoms], Evaluation], x: Atoms) -> Atoms:
+def relax(potential: Callable[[Atoms], SinglePoint], x: Atoms) -> Atoms:
     """The local minimum of a potential (kJ/mol, kJ/mol/nm) under x, nm, without constraints.
 
     L-BFGS-B: Byrd, Lu, Nocedal & Zhu, SIAM J. Sci. Comput. 16, 1190 (1995).

@@ -7,7 +7,9 @@ import openmm
 from jaxtyping import Float
 
 from kstep.errors import ArtifactError
-from kstep.potentials import PythonSystem, make_potential
+from kstep.potentials.choice import make_potential
+from kstep.potentials.force_field import remove_motion_removers
+from kstep.potentials.python_force import PythonSystem
 from kstep.system.prepared import PreparedMolecule
 
 EXTENT_MARGIN = 0.1
@@ -51,11 +53,8 @@ def load_system(
             f"but md.constraints is {constraints}: run `kstep prep` again."
         )
     if molecule.potential.is_python:
-        return PythonSystem(
-            system,
-            make_potential(molecule.potential, molecule.name, molecule.numbers, molecule.positions),
-        )
-    _remove_motion_removers(system)
+        return PythonSystem(system, make_potential(molecule.potential, molecule))
+    remove_motion_removers(system)
     has_solvent = any(isinstance(force, openmm.GBSAOBCForce) for force in system.getForces())
     if has_solvent != (implicit_solvent == "OBC2"):
         raise ArtifactError(
@@ -65,12 +64,6 @@ def load_system(
     if cutoff is not None and _extent(molecule) + EXTENT_MARGIN > cutoff:
         _apply_cutoff(system, cutoff)
     return system
-
-
-def _remove_motion_removers(system: openmm.System) -> None:
-    for index in reversed(range(system.getNumForces())):
-        if isinstance(system.getForce(index), openmm.CMMotionRemover):
-            system.removeForce(index)
 
 
 def _has_h_bonds(molecule: PreparedMolecule) -> bool:

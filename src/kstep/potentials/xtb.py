@@ -5,21 +5,30 @@ GFN2: Bannwarth, Ehlert & Grimme, J. Chem. Theory Comput. 15, 1652 (2019); GFN1:
 J. Chem. Theory Comput. 17, 4250 (2021).
 """
 
-import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from importlib.metadata import version
+from typing import Any, ClassVar, Final
 
 import numpy as np
-from jaxtyping import Int
 
-from kstep.config import PotentialConfig
-from kstep.potentials.linear_algebra import on_one_thread, shared_linear_algebra
-from kstep.potentials.python_force import Atoms, Evaluation, NoEnergyError
+from kstep.potentials.linear_algebra import load_tblite, on_one_thread
+from kstep.potentials.single_point import (
+    Atoms,
+    NoEnergyError,
+    SinglePoint,
+    SinglePoints,
+    cannot_compute,
+    needing,
+    one_line,
+    require_closed_shell,
+)
+from kstep.protocols import Identity
+from kstep.system.molecule import Molecule
 
 BOHR_PER_NM: Final = 18.8972612462577
 KJ_PER_MOL_PER_HARTREE: Final = 2625.4996394799
-_METHODS: Final = {"gfn2-xtb": "GFN2-xTB", "gfn1-xtb": "GFN1-xTB"}
 
 WAVEFUNCTIONS = 32
 """Wavefunctions kept to start from: enough that replicas that take turns each find their own."""
@@ -32,46 +41,86 @@ The patient settings lead somewhere from where the usual ones may converge.
 """
 
 
+@dataclass(frozen=True)
 class Xtb:
-    """GFN-xTB of a neutral closed-shell molecule, each SCF started from the nearest one before.
+    """GFN-xTB of closed-shell molecules.
+
+    Attributes:
+        method: GFN2-xTB or GFN1-xTB.
+        solvent: implicit solvent (ALPB), by tblite's name for it; None: none.
+        accuracy: numerical accuracy, tblite's: smaller is finer; energy drifts with more.
+    """
+
+    method: str = "GFN2-xTB"
+    solvent: str | None = None
+    accuracy: float = 0.1
+    packages: ClassVar = ("tblite",)
+
+    def of(self, molecule: Molecule) -> "MoleculeXtb":
+        """The potential of a molecule at its net charge.
+
+        Raises ConfigError without tblite, MoleculeError when the method lacks an element or
+        electrons are left unpaired.
+        """
+        with needing("xtb", self.method):
+            return MoleculeXtb(self, molecule)
+
+
+gfn1, gfn2 = partial(Xtb, "GFN1-xTB"), partial(Xtb, "GFN2-xTB")
+
+
+class MoleculeXtb(SinglePoints):
+    """GFN-xTB of one molecule, each SCF started from the nearest one before.
 
     From the wavefunction of a near geometry it converges in 25-40 % fewer cycles than from a
     guess. An SCF that does not converge is tried again from a guess, and then from what patient
     settings converge to; energies are those of the usual settings alone.
-
-    Attributes:
-        retries: how often an SCF had to be tried again.
     """
 
-    def __init__(self, config: PotentialConfig, numbers: Int[np.ndarray, " N"], x: Atoms) -> None:
-        """Ready for positions near x, nm.
-
-        Raises ModuleNotFoundError without tblite, ValueError when the method lacks an element.
-        """
-        os.environ.setdefault("OMP_NUM_THREADS", "1")  # more only slow a small molecule down
-        shared_linear_algebra()
+    def __init__(self, method: Xtb, molecule: Molecule) -> None:
+        load_tblite()
         from tblite.interface import Calculator
 
         try:
-            self._calculator: Any = Calculator(_METHODS[config.name], numbers, x * BOHR_PER_NM)
-        except RuntimeError as error:
-            raise ValueError(_reason(error)) from None
+            with on_one_thread():
+                self._calculator: Any = Calculator(
+                    method.method,
+                    molecule.numbers,
+                    molecule.positions * BOHR_PER_NM,
+                    charge=float(molecule.charge),
+                )
+                if method.solvent is not None:
+                    self._calculator.add("alpb-solvation", method.solvent)
+        except (RuntimeError, ValueError) as error:
+            raise cannot_compute(molecule, method.method, error) from None
+        require_closed_shell(molecule, method.method)
         self._calculator.set("verbosity", 0)
-        self._calculator.set("accuracy", config.accuracy)
-        if config.solvent == "water":
-            self._calculator.add("alpb-solvation", "water")
-        self._places = np.full((WAVEFUNCTIONS, *x.shape), np.inf)
+        self._calculator.set("accuracy", method.accuracy)
+        self._identity = {
+            "program": "tblite",
+            "version": version("tblite"),
+            "method": method.method,
+            "solvent": method.solvent,
+            "accuracy": method.accuracy,
+            "numbers": molecule.numbers.tolist(),
+            "charge": molecule.charge,
+        }
+        self._places = np.full((WAVEFUNCTIONS, *molecule.positions.shape), np.inf)
         self._wavefunctions: list[Any] = [None] * WAVEFUNCTIONS
         self._oldest = 0
-        self.retries = 0
 
-    def __call__(self, x: Atoms) -> Evaluation:
+    @property
+    def identity(self) -> Identity:
+        """Program, version, settings, atoms and net charge."""
+        return self._identity
+
+    def single_point(self, x: Atoms) -> SinglePoint:
         """Energy and forces at x (nm); NoEnergyError when atoms collide or no SCF converges."""
-        try:
-            self._calculator.update(x * BOHR_PER_NM)
-        except RuntimeError as error:
-            raise NoEnergyError(_reason(error)) from None
         with on_one_thread():
+            try:
+                self._calculator.update(x * BOHR_PER_NM)
+            except RuntimeError as error:
+                raise NoEnergyError(one_line(error)) from None
             result = self._converge(x)
         energy = result["energy"] * KJ_PER_MOL_PER_HARTREE
         forces = -result["gradient"] * (KJ_PER_MOL_PER_HARTREE * BOHR_PER_NM)
@@ -99,7 +148,7 @@ class Xtb:
             try:
                 return attempt()
             except RuntimeError as error:
-                reason = _reason(error)
+                reason = one_line(error)
         raise NoEnergyError(reason)
 
     def _nearest(self, x: Atoms) -> Any:
@@ -121,7 +170,3 @@ class Xtb:
     def _set(self, settings: Mapping[str, float | int]) -> None:
         for name, value in settings.items():
             self._calculator.set(name, value)
-
-
-def _reason(error: RuntimeError) -> str:
-    return str(error).rstrip(".")

@@ -85,7 +85,7 @@ def load_learned_jump(
         masses=molecule.masses.tolist(),
         fingerprint=molecule.fingerprint,
         molecule=molecule.name,
-        potential=molecule.potential.title,
+        potential=molecule.potential_title,
     )
     predictor = make_predictor(model, molecule.numbers, molecule.masses, molecule.terms)
     physics = model.physics

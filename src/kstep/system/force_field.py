@@ -16,10 +16,16 @@ from xml.etree import ElementTree
 import numpy as np
 from jaxtyping import Float, Int
 
+from kstep.artifacts import hash_bytes
 from kstep.errors import ArtifactError
 
 PERIODICITIES = 6
 """Torsions turn at most this many times; OpenFF's do."""
+
+_USUAL = {
+    "HarmonicBondForce", "HarmonicAngleForce", "PeriodicTorsionForce", "NonbondedForce",
+    "GBSAOBCForce", "CMMotionRemover",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +92,29 @@ def read_terms(system_xml: Path) -> Terms:
 def terms_of(system: str) -> Terms:
     """The terms of a serialised OpenMM System; ValueError or KeyError when it is not one."""
     return _terms(ElementTree.fromstring(system))
+
+
+def foreign_forces(system: str) -> list[str]:
+    """Kinds of forces in a serialised System that are none of a force field's usual terms."""
+    root = ElementTree.fromstring(system)
+    return sorted({force.attrib["type"] for force in root.iterfind("./Forces/Force")} - _USUAL)
+
+
+def forces_hash(system: str) -> str:
+    """Hash of the forces in a serialised OpenMM System: what decides an energy.
+
+    Masses and constraints do not, nor does a `CMMotionRemover`, the version of OpenMM or how the
+    file is laid out. ValueError when it is no System.
+    """
+    root = ElementTree.fromstring(system)
+    if root.tag != "System":
+        raise ValueError(root.tag)
+    forces = [force for force in root.iterfind("./Forces/Force")
+              if force.attrib.get("type") != "CMMotionRemover"]  # fmt: skip
+    texts = [
+        ElementTree.canonicalize(ElementTree.tostring(force), strip_text=True) for force in forces
+    ]
+    return hash_bytes("".join(texts).encode())
 
 
 def _terms(root: ElementTree.Element) -> Terms:

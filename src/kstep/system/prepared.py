@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from kstep.artifacts import hash_bytes, hash_file, read_json, write_json
-from kstep.config import Config, PotentialConfig
+from kstep.config import Config, PotentialConfig, PrepConfig
 from kstep.errors import ArtifactError, ConfigError
-from kstep.system.force_field import Terms, read_terms
+from kstep.system.force_field import Terms, forces_hash, foreign_forces, read_terms
 from kstep.system.invariance import external_forces
 from kstep.system.molecule import Molecule
 from kstep.system.names import check_name
@@ -21,6 +21,7 @@ from kstep.system.vibrations import check_step
 SCHEMA = "kstep.molecule"
 SCHEMA_VERSION = 1
 INDEX_SCHEMA = "kstep.molecules"
+_HASH_DIGITS = 8
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,6 +54,20 @@ class PreparedMolecule(Molecule):
                 f"{self.directory / 'manifest.json'} names a potential that this kstep does not "
                 "know: run `kstep prep` again."
             ) from None
+
+    @cached_property
+    def potential_title(self) -> str:
+        """What moves it, in few words: what a network must have learned to be of use with it.
+
+        A System that was given is `system` and the first digits of a hash of its forces, and the
+        kinds of those that no network's force-field terms stand for.
+        """
+        if self.potential.name == "system":
+            text = self.system_xml.read_text()
+            return " ".join(["system", forces_hash(text)[:_HASH_DIGITS], *foreign_forces(text)])
+        # Molecules made before other settings were kept have their defaults.
+        prep = PrepConfig().model_copy(update=self.manifest.get("config", {}))
+        return self.potential.title(prep.force_field, prep.implicit_solvent)
 
     @cached_property
     def terms(self) -> Terms:

@@ -42,10 +42,11 @@ def check_potential(config: Config) -> None:
     Raises ArtifactError when it learned the forces of another potential than the configured one.
     """
     choice = config.hybrid.network
-    if choice in ("trained", "adapted"):
-        return
+    if choice in ("trained", "adapted") or config.potential.name == "system":
+        return  # a network is yet to be made, or the System yet to be read
     path = shipped_checkpoint(config) if choice == "shipped" else Path(choice)
-    learned, wanted = load_jump(path).physics.potential, config.potential.title
+    learned = load_jump(path).physics.potential
+    wanted = config.potential.title(config.prep.force_field, config.prep.implicit_solvent)
     if learned != wanted:
         name = f"the shipped network {path.stem}" if choice == "shipped" else str(path)
         raise ArtifactError(

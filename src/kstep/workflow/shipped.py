@@ -10,7 +10,7 @@ from kstep.config import Config
 from kstep.integrators.correctors import CORRECTORS
 from kstep.regressed.learned import as_configured
 from kstep.regressed.networks.checkpoint import load_jump
-from kstep.regressed.networks.physics import JumpPhysics, require_match
+from kstep.regressed.networks.physics import JumpPhysics, require_match, resembles
 from kstep.system.environments import environments, familiar_share, strange_shells
 from kstep.system.prepared import PreparedMolecule
 
@@ -43,7 +43,7 @@ def _check_molecule(
         elements=molecule.numbers.tolist(),
         masses=molecule.masses.tolist(),
         molecule=molecule.name,
-        potential=molecule.potential.title,
+        potential=molecule.potential_title,
     )
     for sentence in remarks(physics, molecule):
         tqdm.write(f"warning: {molecule.name}: {sentence}", file=sys.stderr)
@@ -55,6 +55,11 @@ def remarks(physics: JumpPhysics, molecule: PreparedMolecule) -> list[str]:
     strange = strange_shells(own, physics.environments)
     share = familiar_share(own, physics.environments)
     found = []
+    if resembles(physics, molecule.potential_title):
+        found.append(
+            f"the network learned the forces of {physics.potential}, not those of its System, "
+            "whose terms it takes for such; consider `kstep adapt`."
+        )
     if strange:
         found.append(
             f"the network has never seen {', '.join(strange)} (an atom and its neighbours); "

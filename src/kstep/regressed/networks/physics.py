@@ -1,13 +1,17 @@
 """What a trained jump is a jump of: stride, landing, units of its targets, chemistry seen."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
-from kstep.config import Landing
+from kstep.config import OPENFF, Landing
 from kstep.errors import ArtifactError
 from kstep.system.molecule import symbol
+
+_GIVEN = re.compile(r"system [0-9a-f]+")
+"""The title of a System that was given and has a force field's terms alone."""
 
 MASS_TOLERANCE = 1e-3
 """Masses this close are the same, Da: far below any isotope or repartitioned mass."""
@@ -53,7 +57,7 @@ class JumpPhysics(BaseModel):
         fingerprints: names of the training molecules → their fingerprints.
         temperatures_K: temperatures of the training data, K.
         environments: chemical environments (`kstep.system.environments`) of the training molecules.
-        potential: whose forces the model learned (`PotentialConfig.title`).
+        potential: whose forces the model learned (`PreparedMolecule.potential_title`).
         units: of the states the model maps, and of all numbers here without a unit in their name.
     """
 
@@ -69,8 +73,14 @@ class JumpPhysics(BaseModel):
     fingerprints: dict[str, str]
     temperatures_K: tuple[float, ...]
     environments: tuple[str, ...] = ()
-    potential: str = "openff"
+    potential: str = OPENFF
     units: Literal["nm, ps, Da, kJ/mol"] = "nm, ps, Da, kJ/mol"
+
+    @field_validator("potential")
+    @classmethod
+    def _with_solvent(cls, value: str) -> str:
+        """Older files say openff, which was in OBC2."""
+        return OPENFF if value == "openff" else value
 
     @property
     def duration(self) -> float:
@@ -130,7 +140,7 @@ def require_match(
             f"train again with train.landing={landing} or choose another hybrid.corrector."
         )
     _require_atoms(physics, source, elements, masses, molecule)
-    if potential not in (None, physics.potential):
+    if potential not in (None, physics.potential) and not resembles(physics, potential):
         raise ArtifactError(
             f"{source} learned the forces of {physics.potential}, but {molecule} was prepared for "
             f"{potential}: run `kstep adapt` for this potential and set hybrid.network=adapted."
@@ -141,6 +151,12 @@ def require_match(
             f"{source} was trained on another {molecule}, of other parameters or another solvent: "
             "prepare it as for the training, or make the data and the model again."
         )
+
+
+def resembles(physics: JumpPhysics, potential: str | None) -> bool:
+    """Whether a potential is a given System whose terms a model of a force field may know."""
+    given = potential is not None and _GIVEN.fullmatch(potential) is not None
+    return given and physics.potential.startswith("openff")
 
 
 def _require_atoms(

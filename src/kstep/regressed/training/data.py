@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kstep.config import Config
+from kstep.config import OPENFF, Config
 from kstep.errors import ArtifactError
 from kstep.regressed.networks.physics import JumpPhysics, Scales
 from kstep.regressed.networks.splitting import closing_weight
@@ -82,6 +82,7 @@ def measure_physics(config: Config, data: TrainingData) -> JumpPhysics:
         masses_Da=_masses(dataset.atom_types[rows], dataset.masses[rows]),
         fingerprints={name: fingerprints[name] for name in molecules},
         temperatures_K=tuple(sorted({t for name in molecules for t in temperatures[name]})),
+        potential=dataset.record.get("potential", OPENFF),
         environments=tuple(sorted({e for row in rows for e in environments_of(dataset, row)})),
     )
     scales = measure_scales(windows, data.train, unscaled.duration, config.model.predict_delta)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from kstep.artifacts import hash_file, read_npz
+from kstep.config import OPENFF
 from kstep.errors import ArtifactError
 from kstep.system.force_field import TERM_ARRAYS, Terms
 from kstep.system.mechanics import centre_of_mass
@@ -30,6 +31,7 @@ class Source:
         hash: of its bytes.
         molecule: its name.
         fingerprint: of the prepared molecule that was simulated.
+        potential: what moved it (`PreparedMolecule.potential_title`).
         dt_ps: base step, ps.
         temperatures: K.
         stride: base steps between stored states.
@@ -45,6 +47,7 @@ class Source:
     hash: str
     molecule: str
     fingerprint: str
+    potential: str
     dt_ps: float
     temperatures: tuple[float, ...]
     stride: int
@@ -126,6 +129,7 @@ def _describe(path: Path, arrays: dict[str, np.ndarray], record: dict[str, Any])
         hash=hash_file(path),
         molecule=str(record["molecule"]),
         fingerprint=str(record["fingerprint"]),
+        potential=str(record.get("potential_title", OPENFF)),  # older files do not say
         dt_ps=float(record["dt_ps"]),
         temperatures=tuple(float(value) for value in record["temperatures_K"]),
         stride=int(record["burst_stride_steps"]),

@@ -59,6 +59,11 @@ def _check_agreement(sources: Sequence[Source]) -> None:
                 f"{second.path} has base steps of {second.dt_ps} ps, {first.path} of "
                 f"{first.dt_ps} ps: delete one and run `kstep md` with one md.dt_fs."
             )
+        if first.potential != second.potential:
+            raise ArtifactError(
+                f"{second.path} is of {second.potential}, {first.path} of {first.potential}: train "
+                "on the molecules of one potential."
+            )
 
 
 def _check_length(sources: Sequence[Source], k_steps: int) -> None:
@@ -87,6 +92,7 @@ def _record(sources: Sequence[Source], k_steps: int) -> Record:
         "k_steps": k_steps,
         "dt_ps": sources[0].dt_ps,
         "molecules": [source.molecule for source in sources],
+        "potential": sources[0].potential,
         "fingerprints": {source.molecule: source.fingerprint for source in sources},
         "temperatures_K": {source.molecule: list(source.temperatures) for source in sources},
         "source_hashes": {source.molecule: source.hash for source in sources},

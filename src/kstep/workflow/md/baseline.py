@@ -144,6 +144,7 @@ def _record(
         "config_hash": sampling_hash(config),
         "config": config.model_dump(mode="json", exclude=set(_NOT_SAMPLING)),
         "potential": molecule.potential.identity,
+        "potential_title": molecule.potential_title,
         "nonbonded_cutoff_nm": config.nonbonded_cutoff_nm,
         "platform": platform,
         "n_constraints": system.getNumConstraints(),

@@ -67,6 +67,7 @@ def label(config: MdConfig, molecule: PreparedMolecule, visited: Path, target: P
     record = trajectory.record | {
         **identity,
         "potential": molecule.potential.identity,
+        "potential_title": molecule.potential_title,
         "burst_stride_steps": config.burst.stride_steps,
         "burst_length_steps": config.burst.length_steps,
         "burst_calls": calls,

@@ -7,7 +7,9 @@ from rdkit.Geometry import Point3D
 
 from kstep.config import PotentialConfig
 from kstep.errors import MoleculeError
-from kstep.potentials import make_potential, relax
+from kstep.potentials import check_forces, make_potential, relax
+from kstep.potentials.systems import particle_masses
+from kstep.system.molecule import Molecule
 from kstep.system.preparation.conformers import Conformer
 from kstep.system.preparation.geometry import fault
 from kstep.units import ANGSTROM_PER_NM, NM_PER_ANGSTROM
@@ -22,12 +24,21 @@ def settle(
     minimum is found without constraints, so nothing holds on to those lengths.
 
     Raises MoleculeError when the potential lacks an element, finds no energy or has another
-    molecule at its minimum, ConfigError when its program is not there.
+    molecule at its minimum, PotentialError when its forces are none, ConfigError when its program
+    is not there.
     """
     mol = Chem.Mol(conformer.mol)
-    numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()], dtype=np.int64)
     start = NM_PER_ANGSTROM * mol.GetConformer().GetPositions()
-    minimum = relax(make_potential(config, name, numbers, start), start)
+    molecule = Molecule(
+        numbers=np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()], dtype=np.int64),
+        masses=particle_masses(system),
+        positions=start,
+        name=name,
+        charge=Chem.GetFormalCharge(mol),
+    )
+    potential = make_potential(config, molecule)
+    check_forces(potential.source, molecule, potential.label)
+    minimum = relax(potential, start)
     found = fault(mol, ANGSTROM_PER_NM * minimum)
     if found is not None:
         raise MoleculeError(

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from kstep.artifacts import hash_bytes
 from kstep.config import Config
-from kstep.errors import ConfigError, MoleculeError
+from kstep.errors import ConfigError, KstepError, MoleculeError, PotentialError
 from kstep.progress import progress
 from kstep.system.names import check_name
 from kstep.system.preparation.chemistry import parse
@@ -67,7 +67,7 @@ def run(config: Config, smiles_list: Path) -> Prepared:
         for request in requests:
             try:
                 molecules.append(_prepare(request, raw / request.name, config))
-            except MoleculeError as error:
+            except (MoleculeError, PotentialError) as error:
                 failures.append(_failure(request.entry, error))
             bar.update(1)
     failures.sort(key=lambda failure: failure.line)
@@ -125,7 +125,7 @@ def _prepare(request: Request, directory: Path, config: Config) -> PreparedMolec
     return molecule
 
 
-def _failure(entry: Entry, error: MoleculeError) -> Failure:
+def _failure(entry: Entry, error: KstepError) -> Failure:
     return Failure(entry.line, entry.text, str(error))
 
 
