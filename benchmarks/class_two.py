@@ -3,11 +3,12 @@
     python benchmarks/class_two.py data/raw/phenol data/raw/aspirin --rounds 200 300 500
 
 For every folder of a prepared molecule: rounds of exploring by the force field itself, from 300 K
-to the hottest temperature, from the conformer (springs before there are labels), labelling and fitting. Then the nested
-chain at 300 K with the last force field: acceptance and the spread s of D = U_true − U_learned over
-its own ensemble, in kT, on states that it never saw. `predicted` is what the posterior said of
-these states without their energies. Force errors are relative, along the constraints. Seconds are
-CPU seconds of one thread; µs are those of one step of velocity Verlet for eight replicas together.
+to the hottest temperature, from the conformer (springs before there are labels), labelling and
+fitting. Then the nested chain at 300 K with the last force field: acceptance and the spread s of
+D = U_true − U_learned over its own ensemble, in kT, on states that it never saw. `predicted` is
+what the posterior said of these states without their energies. Force errors are relative, along
+the constraints. Seconds are CPU seconds of one thread; µs are those of one step of velocity Verlet
+for eight replicas together.
 """
 
 import argparse

@@ -35,8 +35,10 @@ EXPONENTIALS = 4
 """A pair has e^(−n r/DECAY_NM) up to this n, beside the softened 1/r."""
 
 WALL = 10.0
-"""kJ/mol at one amplitude (of a pair: a stretch's) beyond the range; it grows as a square."""
-MARGIN = 2.0
+"""kJ/mol at one amplitude beyond the range; it grows as a square."""
+PAIR_NM = 0.01
+"""Amplitude of a pair, for walls."""
+MARGIN = 3.0
 """Amplitudes by which the range is wider than what has been seen."""
 FAR = 1e3
 """Beyond all values of coordinates."""
@@ -163,8 +165,8 @@ def walls_at(
 
 def amplitudes(coordinates: InternalCoordinates) -> Float[np.ndarray, " C"]:
     """What walls measure every coordinate in."""
-    units = {"bonds": STRETCH_NM, "angles": BEND, "wings": WING, "torsions": 1.0}
-    return np.array([units.get(kind, STRETCH_NM) for kind, _ in coordinates])
+    units = {"bonds": STRETCH_NM, "angles": BEND, "wings": WING, "torsions": 1.0, "pairs": PAIR_NM}
+    return np.array([units[kind] for kind, _ in coordinates])
 
 
 def _split(values: Values, coordinates: InternalCoordinates) -> list[np.ndarray]:

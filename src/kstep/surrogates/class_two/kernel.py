@@ -32,6 +32,7 @@ from kstep.surrogates.class_two.functions import (
     BOUND,
     DECAY_NM,
     FAR,
+    PAIR_NM,
     SOFT_NM,
     STRETCH_NM,
     WALL,
@@ -301,7 +302,7 @@ def _pair_at(x, term, tables):
         energy = (energy + coefficients[power]) * near
         slope = (slope + power * coefficients[power]) * near
     charge = coefficients[0] * inverse
-    excess = _beyond(distance, tables.nearest[term], FAR) * (1.0 / STRETCH_NM)
-    slope = slope * (-1.0 / DECAY_NM) + excess * (2.0 * WALL / STRETCH_NM)
+    excess = _beyond(distance, tables.nearest[term], FAR) * (1.0 / PAIR_NM)
+    slope = slope * (-1.0 / DECAY_NM) + excess * (2.0 * WALL / PAIR_NM)
     pull = slope / distance - charge * inverse * inverse
     return link, energy + charge + WALL * excess * excess, pull

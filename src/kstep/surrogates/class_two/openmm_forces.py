@@ -13,6 +13,7 @@ from kstep.surrogates.class_two.functions import (
     DECAY_NM,
     EXPONENTIALS,
     FEATURES,
+    PAIR_NM,
     POWERS,
     SERIES,
     SOFT_NM,
@@ -77,7 +78,7 @@ def _series_energy(name: str) -> str:
         "turn": _sum(f"cos({n}*t)" for n in range(1, TURNS + 1)),
         "twist": _sum(f"sin({n}*t)" for n in range(1, TURNS + 1)),
         "pair": _sum([f"1/sqrt(r^2+{SOFT_NM!r}^2)", *near])
-        + f"+{WALL!r}*(max(0,low-r)/{STRETCH_NM!r})^2",
+        + f"+{WALL!r}*(max(0,low-r)/{PAIR_NM!r})^2",
     }[name]
 
 
