@@ -1,9 +1,10 @@
 """md-kstep: a learned surrogate carries a molecule many steps, the true potential is asked once.
 
 `system`: molecules · `potentials`: true forces · `surrogates`: learned ones · `integrators`: steps
-by both · `adaptation`: teaching a surrogate a molecule · `referee`: whether the result can be
-trusted · `interop`: OpenMM, files of other programs · `regressed`: networks that return whole
-jumps · `workflow`: stages, folders, the command line · `testing`: oracles, and faults to be found.
+by both · `sampling`: exact ensembles · `adaptation`: teaching a surrogate a molecule · `referee`:
+whether the result can be trusted · `interop`: OpenMM, files of other programs · `regressed`:
+networks that return whole jumps · `workflow`: stages, folders, the command line · `testing`:
+oracles, and faults to be found.
 
 The names below are imported when they are first used: `import kstep` itself loads nothing.
 """
@@ -12,14 +13,28 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kstep import potentials
+    from kstep.adaptation.rounds import AdaptSettings, adapt
     from kstep.interop.openmm_integrator import KStepIntegrator
     from kstep.protocols import Evaluation, Labels, Potential, Surrogate
+    from kstep.referee.judgement import judge
+    from kstep.sampling.run import SampleSettings, reweight, sample
+    from kstep.surrogates.class_two import ClassTwo
+    from kstep.surrogates.force_field_like.surrogate import ForceFieldLike
     from kstep.system.molecule import Molecule
     from kstep.system.trajectory import Trajectory
 
     __version__: str
 
 _HOMES = {
+    "AdaptSettings": "kstep.adaptation.rounds",
+    "ClassTwo": "kstep.surrogates.class_two",
+    "ForceFieldLike": "kstep.surrogates.force_field_like.surrogate",
+    "SampleSettings": "kstep.sampling.run",
+    "adapt": "kstep.adaptation.rounds",
+    "judge": "kstep.referee.judgement",
+    "reweight": "kstep.sampling.run",
+    "sample": "kstep.sampling.run",
     "Evaluation": "kstep.protocols",
     "KStepIntegrator": "kstep.interop.openmm_integrator",
     "Labels": "kstep.protocols",
@@ -31,20 +46,31 @@ _HOMES = {
 """Where the public names are defined."""
 
 __all__ = [
+    "AdaptSettings",
+    "ClassTwo",
     "Evaluation",
+    "ForceFieldLike",
     "KStepIntegrator",
     "Labels",
     "Molecule",
     "Potential",
+    "SampleSettings",
     "Surrogate",
     "Trajectory",
     "__version__",
+    "adapt",
+    "judge",
+    "potentials",
+    "reweight",
+    "sample",
 ]
 
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
         value: object = importlib.import_module("importlib.metadata").version("md-kstep")
+    elif name == "potentials":
+        value = importlib.import_module("kstep.potentials")
     elif name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
     else:

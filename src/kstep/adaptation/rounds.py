@@ -9,19 +9,31 @@ that is good enough, or the budget of calls is spent, the adaptation ends, and s
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
+from tqdm import tqdm
 
 from kstep.errors import SimulationError
 from kstep.integrators.verlet import Constraints, Mover, mover_of
 from kstep.progress import progress
-from kstep.protocols import Evaluation, Labels, PerReplica, Potential, Replicas, Surrogate
+from kstep.protocols import (
+    Evaluation,
+    Labels,
+    Method,
+    PerReplica,
+    Potential,
+    Replicas,
+    Surrogate,
+    bound,
+)
 from kstep.sampling.ladder import Ladder, Moves, geometric
 from kstep.sampling.samples import predicted_acceptance
+from kstep.surrogates.class_two import ClassTwo
 from kstep.system.mechanics import internal_degrees_of_freedom, remove_centre_of_mass
 from kstep.system.molecule import Molecule
 from kstep.units import BOLTZMANN
@@ -92,9 +104,41 @@ class Round:
         return f"{said}; {self.reason}" if self.reason else said
 
 
+def adapt(
+    molecule: Molecule,
+    potential: Potential | Method,
+    surrogate: Surrogate | None = None,
+    *,
+    temperature_K: float = 300.0,
+    settings: AdaptSettings | None = None,
+    labels: Labels | None = None,
+    starts: Replicas | None = None,
+    show_progress: bool = True,
+) -> Surrogate:
+    """A surrogate of a molecule's potential, good enough to sample it by.
+
+    `adapt_in_rounds` gives every round, with its labels. Arguments as there; where no surrogate is
+    given, one that is fitted in closed form (`kstep.ClassTwo`).
+    """
+    rounds = adapt_in_rounds(
+        molecule,
+        potential,
+        ClassTwo.of(molecule) if surrogate is None else surrogate,
+        temperature_K=temperature_K,
+        settings=settings,
+        labels=labels,
+        starts=starts,
+        show_progress=show_progress,
+    )
+    for last in rounds:
+        if show_progress:
+            tqdm.write(f"adapt {molecule.name}: {last}", file=sys.stderr)
+    return last.surrogate
+
+
 def adapt_in_rounds(
     molecule: Molecule,
-    potential: Potential,
+    potential: Potential | Method,
     surrogate: Surrogate,
     *,
     temperature_K: float = 300.0,
@@ -117,7 +161,7 @@ def adapt_in_rounds(
 
     Raises SimulationError when the potential has no energy at any geometry of a round.
     """
-    settings = settings or AdaptSettings()
+    settings, potential = settings or AdaptSettings(), bound(potential, molecule)
     explorer = _Explorer(molecule, temperature_K, settings)
     places = molecule.positions[None] if starts is None else starts
     first, _ = _labelled(molecule, potential, places, np.inf, lambda amount: None)
@@ -209,7 +253,7 @@ class _Fenced:
         return np.where(found >= self.floor, found, np.inf)
 
 
-def _spread(x: Replicas, count: int) -> Replicas:
+def _spread(x: Replicas, count: int) -> Float[np.ndarray, "S N 3"]:
     """So many of them, evenly spread."""
     return x[np.linspace(0, len(x) - 1, count).round().astype(np.int64)] if count else x[:0]
 

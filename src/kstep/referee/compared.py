@@ -87,7 +87,7 @@ class Side:
         Not in generalised hybrid Monte Carlo, where every refused jump turns the velocities
         round: it promises averages and nothing of the way from one frame to the next.
         """
-        return self.trajectory.record.get("ensemble") != "ghmc"
+        return self.trajectory.record.get("ensemble") not in ("ghmc", "nested")
 
     @property
     def nve(self) -> list[np.ndarray]:

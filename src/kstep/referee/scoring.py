@@ -32,6 +32,7 @@ from kstep.referee.structure.basin import time_to_basin
 from kstep.referee.structure.distributions import compare_structures
 from kstep.referee.structure.surfaces import free_energy_surface
 from kstep.referee.view import aligned_views
+from kstep.system.molecule import Molecule
 from kstep.system.prepared import PreparedMolecule
 
 Curves = dict[str, np.ndarray]
@@ -58,9 +59,7 @@ class Comparison:
     measured: list[Measured]
 
 
-def compare(
-    config: EvalConfig, molecule: PreparedMolecule, baseline: Side, candidate: Side
-) -> Comparison:
+def compare(config: EvalConfig, molecule: Molecule, baseline: Side, candidate: Side) -> Comparison:
     """Measure a candidate against a baseline."""
     sides = (baseline, candidate)
     energy, curves, measured = compare_energies(config, molecule, *sides)
@@ -96,7 +95,7 @@ def score(
     if not candidate.is_dynamics:
         limit = limit_of_small_steps(files, molecule, candidate.temperature)
         judge = judge if limit is None else LIMIT
-        measured = _of_averages(config, molecule, limit, candidate, measured)
+        measured = of_averages(config, molecule, limit, candidate, measured)
     timing = load_timing(files.timing) if files.timing.is_file() else None
     metrics = MoleculeMetrics(
         name=molecule.name,
@@ -126,9 +125,9 @@ def score(
     return metrics, records, found.curves | map_curves | aligned_views(molecule, *sides)
 
 
-def _of_averages(
+def of_averages(
     config: EvalConfig,
-    molecule: PreparedMolecule,
+    molecule: Molecule,
     limit: Side | None,
     candidate: Side,
     measured: Sequence[Measured],
@@ -148,7 +147,7 @@ def _of_averages(
 
 
 def _compare_dynamics(
-    config: EvalConfig, molecule: PreparedMolecule, baseline: Side, candidate: Side
+    config: EvalConfig, molecule: Molecule, baseline: Side, candidate: Side
 ) -> tuple[DynamicsMetrics, Curves, list[Measured]]:
     torsions, curves = compare_memories(molecule, baseline, candidate)
     nyquist = resolution = None

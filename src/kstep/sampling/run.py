@@ -12,7 +12,7 @@ from jaxtyping import Float
 from kstep.errors import SimulationError
 from kstep.integrators.verlet import Constraints, mover_of
 from kstep.progress import progress
-from kstep.protocols import Evaluation, Identity, Potential, Replicas, Surrogate
+from kstep.protocols import Evaluation, Identity, Method, Potential, Replicas, Surrogate, bound
 from kstep.sampling.ladder import Ladder, Moves, Rungs, geometric
 from kstep.sampling.nested import ChainState, NestedChain
 from kstep.sampling.samples import Bill, Samples
@@ -54,11 +54,11 @@ class SampleSettings:
 
 def sample(
     molecule: Molecule,
-    potential: Potential,
+    potential: Potential | Method,
     surrogate: Surrogate,
     *,
     temperature_K: float = 300.0,
-    settings: SampleSettings = SampleSettings(),
+    settings: SampleSettings | None = None,
     starts: Replicas | None = None,
     show_progress: bool = True,
 ) -> Samples:
@@ -75,7 +75,8 @@ def sample(
 
     Raises SimulationError where the potential has no energy anywhere that the surrogate leads.
     """
-    setup = _Setup(molecule, potential, surrogate, temperature_K, settings)
+    settings = settings or SampleSettings()
+    setup = _Setup(molecule, bound(potential, molecule), surrogate, temperature_K, settings)
     with _bar("sample", settings, show_progress) as report:
         rungs = setup.settled(starts)
         chain = NestedChain(setup.ladder, setup.meter, setup.sweeps, setup.rng)
@@ -95,11 +96,11 @@ def sample(
 
 def reweight(
     molecule: Molecule,
-    potential: Potential,
+    potential: Potential | Method,
     surrogate: Surrogate,
     *,
     temperature_K: float = 300.0,
-    settings: SampleSettings = SampleSettings(),
+    settings: SampleSettings | None = None,
     starts: Replicas | None = None,
     show_progress: bool = True,
 ) -> Samples:
@@ -108,7 +109,8 @@ def reweight(
     Where the weights' effective fraction is good this is worth as much as `sample`, and every true
     energy counts; where few samples carry all weight, `sample` it is. Arguments as of `sample`.
     """
-    setup = _Setup(molecule, potential, surrogate, temperature_K, settings)
+    settings = settings or SampleSettings()
+    setup = _Setup(molecule, bound(potential, molecule), surrogate, temperature_K, settings)
     with _bar("reweight", settings, show_progress) as report:
         rungs = setup.settled(starts)
         kept: list[tuple[Any, ...]] = []

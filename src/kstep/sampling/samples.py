@@ -104,6 +104,8 @@ class Samples:
             masses=self.molecule.masses,
             record=trajectory_record(
                 velocities=False,
+                ensemble="nested",
+                acceptance=self.acceptance,
                 candidate="kstep.sample",
                 temperatures_K=[self.temperature_K],
                 surrogate=dict(self.surrogate),

@@ -67,6 +67,10 @@ class Trajectory:
     masses: Float[np.ndarray, " N"]
     record: Record
 
+    def trajectory(self) -> "Trajectory":
+        """Itself: whatever has frames gives them by this name."""
+        return self
+
     @property
     def n_frames(self) -> int:
         """Number of saved frames over all segments."""
