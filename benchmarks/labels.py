@@ -25,11 +25,12 @@ from command import command
 from document import put_section
 
 from kstep.adaptation import forces
+from kstep.adaptation.labels import no_labels, sensible
 from kstep.artifacts import read_json
 from kstep.config import Config, load_config
 from kstep.regressed.networks.checkpoint import load_jump
 from kstep.regressed.networks.splitting import SplittingJump
-from kstep.regressed.training.specialist import LabelledStates, force_error
+from kstep.regressed.training.specialist import force_error
 from kstep.system.molecule import Molecule
 from kstep.system.prepared import prepared_molecules
 from kstep.workflow import adapt
@@ -66,12 +67,12 @@ def main() -> None:
             name: read_json(adaptation_folder(config, molecule) / "record.json")
             for name, config in configs.items()
         }
-        own = forces.Adaptation(anyone, molecule, {}, Path(scratch))
+        none = no_labels(molecule.n_atoms)
+        own = forces.Adaptation(anyone, molecule, none, {}, Path(scratch))
         geometries = np.concatenate(
             [own.explored(9, [n], options.test // len(WAYS)) for n in networks.values()]
         )
-        made = own.made(9, geometries)
-        test = forces.sensible(LabelledStates(made["x"], made["forces"]), molecule.name)
+        test = sensible(own.made(9, geometries), molecule.name)
         errors = {name: force_error(n, own.tensors, test) for name, n in networks.items()}
     text = _table(molecule, records, errors)
     print(text)

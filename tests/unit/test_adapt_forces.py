@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,17 @@ import torch
 from kstep.adaptation import exploring, forces
 from kstep.adaptation.beginnings import start_model
 from kstep.adaptation.exploring import explore
-from kstep.artifacts import read_npz
-from kstep.config import TrainConfig, load_config
+from kstep.adaptation.labels import load_labels, no_labels, paid_for, sensible
+from kstep.artifacts import write_npz
+from kstep.config import load_config
 from kstep.errors import ArtifactError, ConfigError, SimulationError
 from kstep.integrators.true_dynamics import TrueDynamics
+from kstep.protocols import Labels
 from kstep.regressed.learned import load_learned_jump
 from kstep.regressed.networks.checkpoint import load_jump
 from kstep.regressed.training import specialist
 from kstep.regressed.training.objective import relative_error
 from kstep.regressed.training.specialist import (
-    LabelledStates,
     OneMolecule,
     disagreement,
     force_error,
@@ -71,11 +73,72 @@ def test_every_true_call_is_on_the_bill(adapted, phenol) -> None:
 def test_labels_are_the_true_forces(adapted, phenol, make_dynamics) -> None:
     config, _ = adapted
     path = adaptation_folder(config, phenol) / "labels" / "round_1.npz"
-    arrays, _ = read_npz(path, forces.SCHEMA, 1, forces.ARRAYS)
-    assert arrays["x"].shape == (30, phenol.n_atoms, 3)
-    assert np.abs(centre_of_mass(arrays["x"].astype(float), phenol.masses)).max() < 1e-6
-    expected, _ = make_dynamics(phenol).evaluate(arrays["x"][7].astype(np.float64))
-    np.testing.assert_allclose(arrays["forces"][7], expected, atol=2e-4 * np.abs(expected).max())
+    labels, _ = load_labels(path)
+    assert labels.x.shape == (30, phenol.n_atoms, 3)
+    assert np.abs(centre_of_mass(labels.x.astype(float), phenol.masses)).max() < 1e-6
+    expected, energy = make_dynamics(phenol).evaluate(labels.x[7].astype(np.float64))
+    np.testing.assert_allclose(labels.forces[7], expected, atol=2e-4 * np.abs(expected).max())
+    assert labels.energies[7] == pytest.approx(energy, abs=1e-2)
+    assert np.ptp(labels.energies) > 1.0
+
+
+def test_what_the_trial_paid_for_is_kept(adapted, phenol, make_dynamics) -> None:
+    config, _ = adapted
+    labels, _ = load_labels(adaptation_folder(config, phenol) / "labels" / "trial.npz")
+    assert len(labels) == 2 * forces.TRIED
+    dynamics = make_dynamics(phenol)
+    for row in (3, 2 * forces.TRIED - 1):
+        expected, energy = dynamics.evaluate(labels.x[row].astype(np.float64))
+        atol = 2e-4 * np.abs(expected).max()
+        np.testing.assert_allclose(labels.forces[row], expected, atol=atol)
+        assert labels.energies[row] == pytest.approx(energy, abs=1e-2)
+
+
+def test_labels_paid_for_are_learned_from_again(adapted, phenol, tmp_path) -> None:
+    """Two new calls and 150 from before teach more than two alone."""
+    config, _ = adapted
+    few = ("adapt.labels=[2]", "adapt.steps=150")
+    alone, joined = tmp_path / "alone", tmp_path / "joined"
+    earlier = f"adapt.earlier_runs=[{config.paths.run}]"
+    adapt.run(configure(alone, *few), [phenol])
+    adapt.run(again := configure(joined, *few, earlier), [phenol])
+    record = record_of(again, phenol)
+    assert record["calls"] == {"labels": 2, "trial": 2 * forces.TRIED}
+    errors = [entry["force_error"] for entry in record["rounds"]]
+    without = [entry["force_error"] for entry in record_of(configure(alone), phenol)["rounds"]]
+    assert errors[0] == without[0]
+    assert errors[-1] < 0.7 * without[-1]
+    with pytest.raises(ArtifactError, match="belongs to an adaptation with other settings"):
+        adapt.run(configure(joined, *few), [phenol])
+
+
+def test_labels_of_something_else_are_refused(adapted, phenol, isobutanol, tmp_path) -> None:
+    config, _ = adapted
+    earlier = f"adapt.earlier_runs=[{config.paths.run}]"
+    with pytest.raises(ArtifactError, match="holds no labels of 2-methylpropan-1-ol"):
+        adapt.run(configure(tmp_path, earlier), [isobutanol])
+    with pytest.raises(ArtifactError, match="another molecule, preparation, potential or cutoff"):
+        adapt.run(configure(tmp_path, earlier, "md.nonbonded_cutoff_nm=2"), [phenol])
+    shutil.copytree(
+        adaptation_folder(config, phenol) / "labels",
+        tmp_path / "adapt" / isobutanol.name / "labels",
+    )
+    with pytest.raises(ArtifactError, match="another molecule, preparation, potential or cutoff"):
+        adapt.run(configure(tmp_path, f"adapt.earlier_runs=[{tmp_path}]"), [isobutanol])
+
+
+def test_labels_from_before_energies_were_kept_have_none(phenol, tmp_path) -> None:
+    x = np.zeros((4, phenol.n_atoms, 3), np.float32)
+    path = tmp_path / "round_0.npz"
+    older = {"schema": "kstep.labels", "schema_version": 1, "fingerprint": phenol.fingerprint}
+    write_npz(path, {"x": x, "forces": x + 1.0}, older)
+    labels = paid_for([tmp_path], phenol, 1.0)
+    assert len(labels) == 4
+    assert np.isnan(labels.energies).all()
+    assert (labels.forces == 1.0).all()
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ArtifactError, match="is truncated"):
+        load_labels(path)
 
 
 def test_what_comes_out_is_a_jump_for_the_molecule(adapted, phenol) -> None:
@@ -133,12 +196,12 @@ def test_minutes_are_a_cap_for_those_who_set_one(phenol, tmp_path, monkeypatch) 
     steps, rates = [], []
     average, rate = specialist.update_average, specialist.learning_rate
 
-    def count(kept, model, step: int) -> None:
-        steps.append(step)
-        average(kept, model, step)
+    def count(*arguments) -> None:
+        steps.append(arguments[-1])
+        average(*arguments)
 
-    def record(done: float, settings: TrainConfig) -> float:
-        rates.append(rate(done, settings))
+    def record(*arguments) -> float:
+        rates.append(rate(*arguments))
         return rates[-1]
 
     monkeypatch.setattr(specialist, "update_average", count)
@@ -182,7 +245,7 @@ def test_what_was_done_before_a_kill_is_not_done_again(phenol, tmp_path, monkeyp
 
 def test_those_in_doubt_are_labelled(phenol, tmp_path, monkeypatch) -> None:
     config = configure(tmp_path)
-    own = forces.Adaptation(config, phenol, {}, tmp_path)
+    own = forces.Adaptation(config, phenol, no_labels(13), {}, tmp_path)
     networks = [
         start_model(config, phenol),
         start_model(configure(tmp_path, "train.seed=3"), phenol),
@@ -198,7 +261,7 @@ def test_those_in_doubt_are_labelled(phenol, tmp_path, monkeypatch) -> None:
 
 
 def test_exploring_costs_no_true_call(phenol, tmp_path) -> None:
-    own = forces.Adaptation(configure(tmp_path), phenol, {}, tmp_path)
+    own = forces.Adaptation(configure(tmp_path), phenol, no_labels(13), {}, tmp_path)
     x = explore(
         start_model(configure(tmp_path), phenol), phenol, own.dynamics, 300.0, 50, 4,
         np.random.default_rng(1),
@@ -226,7 +289,7 @@ def test_what_falls_into_a_hole_goes_back_to_the_conformer(phenol, tmp_path, mon
 
     monkeypatch.setattr(exploring, "learned_jump", torn)
     config = configure(tmp_path)
-    own = forces.Adaptation(config, phenol, {}, tmp_path)
+    own = forces.Adaptation(config, phenol, no_labels(13), {}, tmp_path)
     found = explore(
         start_model(config, phenol), phenol, own.dynamics, 300.0, 60, 2, np.random.default_rng(1)
     )
@@ -241,9 +304,10 @@ def test_labels_without_energy_teach_nothing(phenol) -> None:
     x = rng.normal(size=(20, phenol.n_atoms, 3)).astype(np.float32)
     f = rng.normal(size=x.shape).astype(np.float32)
     f[3], f[5] = np.nan, 100.0 * f[5]
-    assert len(forces.sensible(LabelledStates(x, f), "phenol")) == 18
+    kept = sensible(Labels(x, energies := np.arange(20.0), f), "phenol")
+    assert len(kept) == len(kept.energies) == 18
     with pytest.raises(SimulationError, match="phenol: the potential has no energy"):
-        forces.sensible(LabelledStates(x, np.full_like(f, np.nan)), "phenol")
+        sensible(Labels(x, energies, np.full_like(f, np.nan)), "phenol")
 
 
 def test_the_error_does_not_depend_on_how_states_are_grouped(phenol, tmp_path) -> None:
@@ -251,7 +315,7 @@ def test_the_error_does_not_depend_on_how_states_are_grouped(phenol, tmp_path) -
     tensors = OneMolecule.of(phenol.numbers, phenol.masses, phenol.terms)
     rng = np.random.default_rng(0)
     x = (phenol.positions + rng.normal(0, 0.002, (70, phenol.n_atoms, 3))).astype(np.float32)
-    states = LabelledStates(x, rng.normal(0.0, 500.0, x.shape).astype(np.float32))
+    states = Labels(x, np.zeros(70), rng.normal(0.0, 500.0, x.shape).astype(np.float32))
     twice = states.joined(states)
     assert force_error(model, tensors, twice) == pytest.approx(
         force_error(model, tensors, states), rel=1e-3
@@ -270,10 +334,8 @@ def test_a_network_that_learns_to_feel_strains_begins_with_the_forces_it_had(
     tensors = OneMolecule.of(phenol.numbers, phenol.masses, phenol.terms)
     x = phenol.positions + np.random.default_rng(0).normal(0, 0.003, (5, phenol.n_atoms, 3))
     assert disagreement(before, grown, tensors, x.astype(np.float32)).max() < 1e-2
-    states = LabelledStates(x.astype(np.float32), np.ones_like(x, np.float32))
-    loss = relative_error(
-        tensors.known_to(grown.requires_grad_(True)), *states.tensors(np.array([0, 3]))
-    )
+    at = torch.from_numpy(x[[0, 3]].astype(np.float32))
+    loss = relative_error(tensors.known_to(grown.requires_grad_(True)), at, torch.ones_like(at))
     loss.backward()
     assert grown.learned.nonbonded.strain.weight.grad.abs().max() > 0.0
 

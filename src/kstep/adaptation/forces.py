@@ -19,21 +19,29 @@ from tqdm import tqdm
 
 from kstep.adaptation.beginnings import start_hash, start_model
 from kstep.adaptation.exploring import explore
+from kstep.adaptation.labels import (
+    digest,
+    finished_labels,
+    labels_at,
+    labels_record,
+    paid_for,
+    save_labels,
+    sensible,
+)
 from kstep.adaptation.record import conclude, is_finished, on_the_clock
 from kstep.adaptation.trial import try_jumps
-from kstep.artifacts import Record, hash_file, read_finished, write_npz
+from kstep.artifacts import Record, hash_file
 from kstep.config import Config, TrainConfig
-from kstep.errors import SimulationError
 from kstep.integrators.compiled_dynamics import make_dynamics
 from kstep.integrators.platforms import resolve_platform
 from kstep.integrators.state import Replicas
 from kstep.potentials import forget
 from kstep.potentials.systems import load_system
 from kstep.progress import progress
+from kstep.protocols import Labels
 from kstep.regressed.networks.checkpoint import load_jump, save_jump
 from kstep.regressed.networks.splitting import SplittingJump
 from kstep.regressed.training.specialist import (
-    LabelledStates,
     OneMolecule,
     disagreement,
     force_error,
@@ -42,10 +50,6 @@ from kstep.regressed.training.specialist import (
 from kstep.system.mechanics import remove_centre_of_mass
 from kstep.system.prepared import PreparedMolecule
 
-SCHEMA, SCHEMA_VERSION = "kstep.labels", 1
-ARRAYS = ("x", "forces")
-ABSURD = 2.0
-"""Labels whose forces are this many times as large as the median of their round teach nothing."""
 TRIED = 50
 """Geometries from which the finished network's jumps are tried."""
 SHAPING: Final = {
@@ -63,19 +67,23 @@ def adapt(config: Config, molecule: PreparedMolecule, folder: Path) -> Path:
     Below `folder` every round leaves its labels and its network; a run that was cut short goes on
     after the last of them.
 
-    Raises ArtifactError when the start network does not fit the molecule or the folder holds an
-    adaptation with other settings, SimulationError when the potential has no energy anywhere.
+    Raises ArtifactError when the start network or earlier labels do not fit the molecule or the
+    folder holds an adaptation with other settings, SimulationError when the potential has no energy
+    anywhere.
     """
-    best = folder / "train" / "best.ckpt"
+    best, own = folder / "train" / "best.ckpt", folder.relative_to(config.paths.run)
+    folders = [run / own / "labels" for run in config.adapt.earlier_runs]
+    earlier = paid_for(folders, molecule, config.md.nonbonded_cutoff_nm)
     identity = {
         "fingerprint": molecule.fingerprint,
         "start_hash": start_hash(config),
         "settings": config.model_dump(mode="json", include=SHAPING),
         "temperatures_K": list(config.hybrid.temperatures),
+        "earlier_labels": digest(earlier),
     }
     if not is_finished(folder, identity, best):
         with on_the_clock(folder):
-            _adapt(Adaptation(config, molecule, identity, folder), best)
+            _adapt(Adaptation(config, molecule, earlier, identity, folder), best)
     return best
 
 
@@ -85,7 +93,7 @@ def _adapt(own: "Adaptation", best: Path) -> None:
     start = start_model(own.config, own.molecule)
     assert isinstance(start, SplittingJump)
     networks = [start]
-    states, rounds = LabelledStates.none(own.molecule.n_atoms), []
+    states, rounds = own.earlier, []
     for number in range(len(labels)):
         new = own.labels(number, networks)
         rounds.append(_judgement(networks[-1], own.tensors, new, sum(labels[:number])))
@@ -93,7 +101,8 @@ def _adapt(own: "Adaptation", best: Path) -> None:
         networks.append(own.network(number, networks[-1], states))
     geometries = own.explored(len(labels), networks, TRIED)
     trial = try_jumps(own.config, own.molecule, networks[-1], own.dynamics, geometries)
-    rounds.append(_judgement(networks[-1], own.tensors, trial.states, sum(labels)))
+    rounds.append(_judgement(networks[-1], own.tensors, trial.starts, sum(labels)))
+    own.keep(trial.starts.joined(trial.ends))
     save_jump(best, networks[-1], own.identity)
     outcome = {"checkpoint_hash": hash_file(best), "rounds": rounds, "jumps": trial.outcome}
     bill = {"labels": sum(labels), "trial": trial.calls}
@@ -101,7 +110,7 @@ def _adapt(own: "Adaptation", best: Path) -> None:
 
 
 def _judgement(
-    network: SplittingJump, tensors: OneMolecule, new: LabelledStates, calls: int
+    network: SplittingJump, tensors: OneMolecule, new: Labels, calls: int
 ) -> dict[str, Any]:
     """What a network errs by on states it has not learned from, said and kept."""
     error = force_error(network, tensors, new)
@@ -113,8 +122,14 @@ class Adaptation:
     """One molecule's labels and networks, round by round."""
 
     def __init__(
-        self, config: Config, molecule: PreparedMolecule, identity: Record, folder: Path
+        self,
+        config: Config,
+        molecule: PreparedMolecule,
+        earlier: Labels,
+        identity: Record,
+        folder: Path,
     ) -> None:
+        """`earlier` labels are learned from too, in every round."""
         md = config.md
         system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
         self.system = system
@@ -122,28 +137,31 @@ class Adaptation:
         self.dynamics = make_dynamics(system, md.dt_ps, platform, molecule.name)
         self.tensors = OneMolecule.of(molecule.numbers, molecule.masses, molecule.terms)
         self.config, self.molecule = config, molecule
-        self.identity, self.folder = identity, folder
+        self.earlier, self.identity, self.folder = earlier, identity, folder
 
-    def labels(self, number: int, networks: Sequence[SplittingJump]) -> LabelledStates:
+    def labels(self, number: int, networks: Sequence[SplittingJump]) -> Labels:
         """The labels of a round: those of its file, or made now."""
-        path = self.folder / "labels" / f"round_{number}.npz"
-        earlier = [hash_file(self._network_file(before)) for before in range(number)]
-        record = {
-            "schema": SCHEMA,
-            "schema_version": SCHEMA_VERSION,
-            **self.identity,
-            "networks": earlier,
-        }
-        arrays = read_finished(path, record, ARRAYS)
-        if arrays is None:
-            arrays = self.made(number, self.chosen(number, networks))
-            write_npz(path, arrays, record)
-        return sensible(LabelledStates(arrays["x"], arrays["forces"]), self.molecule.name)
+        path, record = self.folder / "labels" / f"round_{number}.npz", self._record(number)
+        labels = finished_labels(path, record)
+        if labels is None:
+            labels = self.made(number, self.chosen(number, networks))
+            save_labels(path, labels, record)
+        return sensible(labels, self.molecule.name)
 
-    def network(self, number: int, before: SplittingJump, states: LabelledStates) -> SplittingJump:
+    def keep(self, tried: Labels) -> None:
+        """Write down what the trial has paid for: labels of an adaptation to come."""
+        record = self._record(len(self.config.adapt.labels))
+        save_labels(self.folder / "labels" / "trial.npz", tried, record)
+
+    def _record(self, number: int) -> Record:
+        """Of the labels that the first so many networks led to."""
+        networks = [hash_file(self._network_file(before)) for before in range(number)]
+        return labels_record(**self.identity, networks=networks)
+
+    def network(self, number: int, before: SplittingJump, states: Labels) -> SplittingJump:
         """The network of a round: that of its file, or trained now."""
         path = self._network_file(number)
-        own = {**self.identity, "round": number, "labels_hash": states.digest()}
+        own = {**self.identity, "round": number, "labels_hash": digest(states)}
         if path.exists() and (loaded := load_jump(path)).record == own:
             assert isinstance(loaded.model, SplittingJump)
             return loaded.model
@@ -160,7 +178,8 @@ class Adaptation:
     def _training(self, number: int) -> TrainConfig:
         """Settings of a round's training, with its share of the budget: that of its labels."""
         adapt, train = self.config.adapt, self.config.train
-        share = sum(adapt.labels[: number + 1]) / float(np.cumsum(adapt.labels).sum())
+        known = len(self.earlier) + np.cumsum(adapt.labels)
+        share = float(known[number] / known.sum())
         settings = {
             "max_steps": max(1, round(share * adapt.steps)),
             "max_minutes": None if adapt.max_minutes is None else share * adapt.max_minutes,
@@ -202,27 +221,13 @@ class Adaptation:
         doubt = disagreement(networks[-1], networks[-2], self.tensors, centred)
         return found[np.sort(np.argsort(-doubt)[:count])]
 
-    def made(self, number: int, geometries: Replicas) -> dict[str, np.ndarray]:
-        """True forces at the geometries, one call each."""
+    def made(self, number: int, geometries: Replicas) -> Labels:
+        """True energies and forces at the geometries, one call each."""
         title = f"adapt {self.molecule.name}: labels {number + 1}"
-        forces = np.empty(geometries.shape)
+        energies, forces = np.empty(len(geometries)), np.empty(geometries.shape)
         forget(self.system)  # a resumed run begins here
         with progress(title, float(len(geometries)), "calls") as bar:
             for row, x in enumerate(geometries):
-                forces[row], _ = self.dynamics.evaluate(x)
+                forces[row], energies[row] = self.dynamics.evaluate(x)
                 bar.update(1)
-        centred = remove_centre_of_mass(geometries, self.molecule.masses)
-        return {"x": centred.astype(np.float32), "forces": forces.astype(np.float32)}
-
-
-def sensible(states: LabelledStates, name: str) -> LabelledStates:
-    """The states that can be learned from: finite, and not torn apart."""
-    sizes = np.sqrt((states.forces.astype(np.float64) ** 2).mean((1, 2)))
-    finite = np.isfinite(sizes)
-    if not finite.any():
-        raise SimulationError(
-            f"{name}: the potential has no energy at any of {len(states)} geometries: check its "
-            "settings and the molecule."
-        )
-    kept = finite & (sizes <= ABSURD * np.median(sizes[finite]))
-    return LabelledStates(states.x[kept], states.forces[kept])
+        return labels_at(geometries, energies, forces, self.molecule.masses)

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 
 from kstep.adaptation.exploring import thermal_velocities
+from kstep.adaptation.labels import labels_at
 from kstep.config import Config
 from kstep.integrators.outer_step import MacroStep
 from kstep.integrators.state import Replicas
 from kstep.integrators.true_dynamics import TrueDynamics
+from kstep.protocols import Labels
 from kstep.regressed.learned import LearnedJump, as_configured
 from kstep.regressed.networks.predictor import make_predictor
 from kstep.regressed.networks.splitting import SplittingJump
-from kstep.regressed.training.specialist import LabelledStates
-from kstep.system.mechanics import remove_centre_of_mass
 from kstep.system.prepared import PreparedMolecule
 from kstep.units import BOLTZMANN
 
@@ -24,13 +24,15 @@ class Trial:
     """How jumps went.
 
     Attributes:
-        states: where they started, with the true forces there.
+        starts: where they started, with the true energies and forces there.
+        ends: where they led, likewise: paid for as well.
         outcome: spread of the change of the total energy, kJ/mol, share that the guard lets
             through, and share that a Metropolis test would accept.
         calls: true-force calls it took.
     """
 
-    states: LabelledStates
+    starts: Labels
+    ends: Labels
     outcome: dict[str, Any]
     calls: int
 
@@ -55,9 +57,11 @@ def try_jumps(
     attempt = step.attempt(state)
     error = attempt.error[attempt.accepted]
     chance = np.exp(-np.clip(attempt.error / (BOLTZMANN * temperature), 0.0, None))
-    centred = remove_centre_of_mass(state.x, molecule.masses).astype(np.float32)
+    end, masses = attempt.state, molecule.masses
+    known = np.isfinite(end.epot) & (end.x != state.x).any((1, 2))  # others spent no call
     return Trial(
-        states=LabelledStates(centred, state.forces.astype(np.float32)),
+        starts=labels_at(state.x, state.epot, state.forces, masses),
+        ends=labels_at(end.x[known], end.epot[known], end.forces[known], masses),
         outcome={
             "k_steps": physics.k_steps,
             "energy_spread_kJ_per_mol": float(error.std()) if len(error) else None,

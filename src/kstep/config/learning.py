@@ -63,9 +63,9 @@ class ModelConfig(Section):
 class AdaptConfig(Section):
     """Further training of a network for one molecule, on states that it leads to itself.
 
-    `labels` and `candidates` are for a splitting with a learned potential; length_ps,
-    equilibration_ps, bursts and val_every_steps for all other networks. The decay of the learning
-    rate is fitted to `steps`, or to `max_minutes` where that comes first.
+    `labels`, `earlier_runs` and `candidates` are for a splitting with a learned potential;
+    length_ps, equilibration_ps, bursts and val_every_steps for all other networks. The decay of the
+    learning rate is fitted to `steps`, or to `max_minutes` where that comes first.
     """
 
     start_from: Literal["shipped", "fresh"] | Path = Field(
@@ -77,6 +77,11 @@ class AdaptConfig(Section):
         [200, 400, 800],
         min_length=1,
         description="true-force calls of every round of labels and training",
+    )
+    earlier_runs: list[Path] = Field(
+        [],
+        description="paths.run of earlier adaptations to the same molecules and potential, whose "
+        "labels, their trials' among them, are learned from too",
     )
     candidates: Count = Field(
         1,

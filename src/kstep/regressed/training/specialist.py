@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
-from kstep.artifacts import hash_bytes
 from kstep.config import TrainConfig
+from kstep.protocols import Labels
 from kstep.regressed.networks.splitting import SplittingJump, SplittingMolecules
 from kstep.regressed.training.objective import relative_error
 from kstep.surrogates.force_field_like.terms import TermBatch, batch_terms
@@ -25,40 +25,6 @@ from kstep.system.force_field import Terms, pad_terms
 
 _AT_ONCE = 64
 """States in one call where no gradient is taken."""
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledStates:
-    """Positions of one molecule and the true forces there.
-
-    Attributes:
-        x: nm, relative to the centre of mass [S, N, 3].
-        forces: kJ/mol/nm.
-    """
-
-    x: Float32[np.ndarray, "S N 3"]
-    forces: Float32[np.ndarray, "S N 3"]
-
-    @classmethod
-    def none(cls, n_atoms: int) -> "LabelledStates":
-        """No states yet."""
-        return cls(*np.zeros((2, 0, n_atoms, 3), np.float32))
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def joined(self, more: "LabelledStates") -> "LabelledStates":
-        """These states and others."""
-        x, forces = np.concatenate((self.x, more.x)), np.concatenate((self.forces, more.forces))
-        return type(self)(x, forces)
-
-    def tensors(self, chosen: Int[np.ndarray, " B"]) -> tuple[Tensor, Tensor]:
-        """Positions and forces of some of them."""
-        return torch.from_numpy(self.x[chosen]), torch.from_numpy(self.forces[chosen])
-
-    def digest(self) -> str:
-        """A hash of their numbers."""
-        return hash_bytes(self.x.tobytes() + self.forces.tobytes())
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +60,7 @@ class OneMolecule:
 def learn_forces(
     start: SplittingJump,
     molecule: OneMolecule,
-    states: LabelledStates,
+    states: Labels,
     config: TrainConfig,
     report: Callable[[float], None],
 ) -> SplittingJump:
@@ -117,7 +83,7 @@ def learn_forces(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(done, config.lr, config.lr_min)
         chosen = rng.integers(len(states), size=config.batch_size)
-        loss = relative_error(molecule.known_to(model), *states.tensors(chosen))
+        loss = relative_error(molecule.known_to(model), *_tensors(states, chosen))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
@@ -140,14 +106,14 @@ def _share_done(steps: int, began: float, config: TrainConfig) -> float:
     return min(done, 1.0)
 
 
-def force_error(model: SplittingJump, molecule: OneMolecule, states: LabelledStates) -> float:
+def force_error(model: SplittingJump, molecule: OneMolecule, states: Labels) -> float:
     """Relative error of the learned accelerations along the constraints, root mean square."""
     wrong = total = 0.0
     with torch.no_grad():
         known = molecule.known_to(model)
         for part in _parts(len(states)):
             size = float((states.forces[part] ** 2 / molecule.masses.numpy()[..., None]).sum())
-            wrong += size * float(relative_error(known, *states.tensors(part)))
+            wrong += size * float(relative_error(known, *_tensors(states, part)))
             total += size
     return math.sqrt(wrong / total)
 
@@ -165,6 +131,12 @@ def disagreement(
             weighted = difference.square() * known[0].mobility
             found.append(weighted.mean((1, 2)).sqrt().numpy())
     return np.concatenate(found)
+
+
+def _tensors(states: Labels, chosen: Int[np.ndarray, " B"]) -> tuple[Tensor, Tensor]:
+    """Positions and forces of some states."""
+    x, forces = (array[chosen].astype(np.float32) for array in (states.x, states.forces))
+    return torch.from_numpy(x), torch.from_numpy(forces)
 
 
 def _parts(count: int) -> list[Int[np.ndarray, " B"]]:
