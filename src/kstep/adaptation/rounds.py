@@ -38,6 +38,8 @@ from kstep.system.mechanics import internal_degrees_of_freedom, remove_centre_of
 from kstep.system.molecule import Molecule
 from kstep.units import BOLTZMANN
 
+Geometries = Float[np.ndarray, "S N 3"]
+
 ABSURD = 2.0
 """Mean thermal energies above the lowest label, beyond which a label teaches nothing."""
 HOLE = 10.0
@@ -200,7 +202,7 @@ class _Explorer:
 
     def explore(
         self, surrogate: Surrogate, places: Replicas, known: Labels, count: int
-    ) -> tuple[Replicas, Bool[np.ndarray, " S"]]:
+    ) -> tuple[Geometries, Bool[np.ndarray, " S"]]:
         """So many geometries, nm, and which of them are of the lowest temperature."""
         settings, moves = self._settings, self._settings.moves
         mover = mover_of(surrogate, self._molecule, self._constraints)
@@ -253,7 +255,7 @@ class _Fenced:
         return np.where(found >= self.floor, found, np.inf)
 
 
-def _spread(x: Replicas, count: int) -> Float[np.ndarray, "S N 3"]:
+def _spread(x: Replicas, count: int) -> Geometries:
     """So many of them, evenly spread."""
     return x[np.linspace(0, len(x) - 1, count).round().astype(np.int64)] if count else x[:0]
 
@@ -261,7 +263,7 @@ def _spread(x: Replicas, count: int) -> Float[np.ndarray, "S N 3"]:
 def _labelled(
     molecule: Molecule,
     potential: Potential,
-    geometries: Replicas,
+    geometries: Geometries,
     highest: float,
     told: Callable[[float], object],
 ) -> tuple[Labels, Bool[np.ndarray, " S"]]:

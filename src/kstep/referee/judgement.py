@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kstep.artifacts import hash_bytes, write_text
 from kstep.config import EvalConfig
@@ -15,6 +15,7 @@ from kstep.system.molecule import Molecule
 from kstep.system.trajectory import Trajectory
 
 
+@runtime_checkable
 class Run(Protocol):
     """Anything that gives its frames: a `Trajectory`, or what `kstep.sample` returns."""
 
