@@ -37,13 +37,11 @@ def test_molecules_that_kstep_knows(smiles: str, charge: int) -> None:
 
 def test_a_peptide_of_eighty_heavy_atoms() -> None:
     """Cyclosporine: a ring of 33, eleven stereocentres, 196 atoms."""
-    residue = "N(C)[C@@H](CC(C)C)C(=O)"
     smiles = (
         "CC[C@H]1C(=O)N(CC(=O)N([C@H](C(=O)N[C@H](C(=O)N([C@H](C(=O)N[C@H](C(=O)N[C@@H](C(=O)"
         "N([C@H](C(=O)N([C@H](C(=O)N([C@H](C(=O)N([C@H](C(=O)N1)[C@@H]([C@H](C)C/C=C/C)O)C)C(C)C)"
         "C)CC(C)C)C)CC(C)C)C)C)C)CC(C)C)C)C(C)C)CC(C)C)C)C"
     )
-    assert residue
     molecule = Molecule.from_smiles(smiles, name="cyclosporine")
     assert (molecule.n_atoms, (molecule.numbers > 1).sum()) == (196, 85)
 
@@ -61,6 +59,13 @@ def test_it_is_what_prep_makes(tmp_path) -> None:
     assert prepared.system_xml.read_text() == made.system
     for field in ("numbers", "masses", "positions", "bonds", "constraints"):
         np.testing.assert_array_equal(getattr(prepared, field), getattr(made, field))
+
+
+def test_what_was_decided_is_said() -> None:
+    with pytest.warns(UserWarning, match="taken as CS"):
+        Molecule.from_smiles("C[S+](C)[O-]")
+    with pytest.warns(UserWarning, match="axis C2-C4"):
+        Molecule.from_smiles("CC=C=CC", name="pentadiene")
 
 
 def test_solvent_is_a_choice() -> None:

@@ -62,7 +62,8 @@ class Molecule:
     ) -> "Molecule":
         """A molecule of its SMILES, as `kstep prep` makes it: RDKit, OpenFF 2.2.1, NAGL charges.
 
-        Bonds to hydrogen are constrained, at the lengths of the force field.
+        Bonds to hydrogen are constrained, at the lengths of the force field. What was decided for
+        the user (notation, open axes) is a UserWarning.
 
         Args:
             smiles: of one molecule; tautomer, protonation and stereoisomer are as written.

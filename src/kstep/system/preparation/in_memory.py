@@ -3,6 +3,7 @@
 RDKit, OpenFF, OpenMM and ASE are imported when a function needs them.
 """
 
+import warnings
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -29,7 +30,7 @@ def from_smiles(
     from rdkit import Chem
 
     from kstep.system.preparation.assembly import assemble, check_geometry
-    from kstep.system.preparation.chemistry import parse
+    from kstep.system.preparation.chemistry import parse, remarks_on
     from kstep.system.preparation.conformers import embed
     from kstep.system.preparation.parameters import parametrise
 
@@ -39,7 +40,8 @@ def from_smiles(
     canonical = Chem.MolToSmiles(mol)
     conformer = embed(mol, prep.seed)
     system = parametrise(conformer.mol, prep).system
-    check_geometry(conformer, system, name or smiles)
+    for remark in [*remarks_on(mol, smiles), *check_geometry(conformer, system, name or smiles)]:
+        warnings.warn(f"{name or smiles}: {remark}", stacklevel=3)
     return assemble(conformer, system, name or canonical, canonical, prep.hydrogen_mass)
 
 

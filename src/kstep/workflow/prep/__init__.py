@@ -1,9 +1,6 @@
 """Preparation: from a list of SMILES to OpenMM Systems that later stages read without OpenFF.
 
 Modules:
-    `smiles_list`: the list as lines.
-    `chemistry`: SMILES → checked molecule → minimised conformer (RDKit).
-    `parameters`: conformer → OpenMM System (OpenFF, NAGL charges, OBC2).
     `settling`: the minimum of a Python potential, its conformer and bond lengths.
     `folder`: the files of one molecule, and whether they are still good.
     `stage`: `run` over a list, with resume and a report of the lines that failed.
