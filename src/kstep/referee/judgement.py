@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from kstep.artifacts import hash_bytes, write_text
+from kstep.artifacts import hash_bytes, hash_config, write_text
 from kstep.config import EvalConfig
 from kstep.referee.claims.acceptance import ACCEPTANCE_VERSION, overall, verdict
 from kstep.referee.compared import make_side
@@ -30,10 +30,12 @@ class Judgement:
     Attributes:
         metrics: every number, with the verdict.
         curves: for the figures.
+        settings: margins and bins that it was judged by.
     """
 
     metrics: MoleculeMetrics
     curves: Curves
+    settings: EvalConfig
 
     @property
     def outcome(self) -> Outcome:
@@ -61,8 +63,8 @@ class Judgement:
         outcome, sentence = overall([self.metrics])
         return Metrics(
             acceptance_version=ACCEPTANCE_VERSION,
-            config_hash="",
-            config={},
+            config_hash=hash_config(self.settings),
+            config={"eval": self.settings.model_dump(mode="json")},
             source_hashes={},
             curves_hash="",
             provenance={},
@@ -132,4 +134,4 @@ def judge(
         external_forces=list(molecule.external_forces),
         verdict=verdict(measured),
     )
-    return Judgement(metrics, found.curves | aligned_views(molecule, *sides))
+    return Judgement(metrics, found.curves | aligned_views(molecule, *sides), settings)
