@@ -77,7 +77,7 @@ def write_sample(folder: Path) -> tuple[Config, Path]:
 def sample_metrics(config: Config, curves_hash: str) -> Metrics:
     record = {"schema": "kstep.trajectory", "seed": 42, "versions": {"OpenMM": "8.6.1"}}
     return Metrics(
-        acceptance_version=2,
+        acceptance_version=3,
         config_hash="c0" * 32,
         config={"eval": config.eval.model_dump(mode="json")},
         source_hashes={f"md/{FULL}.npz": "ab" * 32, f"hybrid/{FULL}.npz": "cd" * 32},

@@ -89,6 +89,6 @@ def test_the_report_says_what_is_not_judged(tmp_path):
     assert found.external_forces == ["CustomCentroidBondForce"]
     claim = next(one for one in found.verdict.claims if one.name == MECHANICS)
     assert [check.label for check in claim.checks] == ["largest error of a constrained bond"]
-    said = "its System holds CustomCentroidBondForce, which acts from outside"
+    said = "CustomCentroidBondForce acts from outside, so they do not stay"
     assert any(said in line for line in chapter(found, {}, {}).absent)
-    assert f"sample: momenta are not judged; {said}" in summary_table(metrics)
+    assert f"sample: momenta are not judged: {said}." in summary_table(metrics)

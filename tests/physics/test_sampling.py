@@ -10,13 +10,11 @@ from kstep.integrators.verlet import Constraints, ForceMover
 from kstep.protocols import Evaluation, Labels, Surrogate
 from kstep.sampling.ladder import Ladder, Moves, geometric
 from kstep.sampling.nested import NestedChain
-from kstep.sampling.run import SampleSettings, boltzmann_weights, reweight, sample
-from kstep.sampling.samples import predicted_acceptance
+from kstep.sampling.run import SampleSettings, reweight, sample
 from kstep.system.molecule import Molecule
 from kstep.units import BOLTZMANN
 
 TEMPERATURE = 300.0
-THERMAL = BOLTZMANN * TEMPERATURE
 MIDDLE, WIDTH = 0.3, 0.05
 GRID = np.linspace(0.12, 0.48, 3601)
 
@@ -220,17 +218,6 @@ def test_equal_seeds_give_equal_samples() -> None:
     )
     np.testing.assert_array_equal(one.x, other.x)
     np.testing.assert_array_equal(one.energies, other.energies)
-
-
-@pytest.mark.parametrize("spread", [0.1, 0.7, 1.5])
-def test_predicted_acceptance_is_that_of_independent_normal_differences(spread: float) -> None:
-    rng = np.random.default_rng(2)
-    surrogate = rng.normal(0.0, spread, 200_000)  # D in kT under the surrogate
-    true = rng.choice(surrogate, 200_000, p=boltzmann_weights(surrogate * THERMAL, TEMPERATURE))
-    accepted = np.exp(np.minimum(0.0, true - rng.permutation(surrogate))).mean()
-    assert predicted_acceptance(surrogate * THERMAL, TEMPERATURE) == pytest.approx(
-        accepted, abs=0.01
-    )
 
 
 def test_velocity_verlet_by_forces_is_reversible_and_second_order(phenol: Molecule) -> None:

@@ -31,8 +31,8 @@ from kstep.protocols import (
     Surrogate,
     bound,
 )
+from kstep.referee.statistics.reweighting import weigh
 from kstep.sampling.ladder import Ladder, Moves, geometric
-from kstep.sampling.samples import predicted_acceptance
 from kstep.surrogates.class_two import ClassTwo
 from kstep.system.mechanics import internal_degrees_of_freedom, remove_centre_of_mass
 from kstep.system.molecule import Molecule
@@ -304,9 +304,9 @@ def _judge(
     truth = root * constraints.project(x, mobility * new.forces[chosen])
     error = root * constraints.project(x, mobility * found.forces) - truth
     difference = new.energies[chosen] - found.energies
-    spread = float(difference.std(ddof=1)) / (BOLTZMANN * temperature_K)
+    weights = weigh(difference[np.isfinite(difference)][None], temperature_K)
     relative = math.sqrt(float((error**2).sum() / (truth**2).sum()))
-    return relative, spread, predicted_acceptance(difference, temperature_K)
+    return relative, weights.spread, weights.predicted_acceptance
 
 
 @contextmanager

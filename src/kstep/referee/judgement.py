@@ -7,9 +7,10 @@ from typing import Protocol, runtime_checkable
 from kstep.artifacts import hash_bytes, hash_config, write_text
 from kstep.config import EvalConfig
 from kstep.referee.claims.acceptance import ACCEPTANCE_VERSION, overall, verdict
+from kstep.referee.claims.checks import DYNAMICS
 from kstep.referee.compared import make_side
 from kstep.referee.metrics import Metrics, MoleculeMetrics, Outcome, Pair
-from kstep.referee.scoring import Curves, compare, of_averages
+from kstep.referee.scoring import Curves, compare
 from kstep.referee.view import aligned_views
 from kstep.system.molecule import Molecule
 from kstep.system.trajectory import Trajectory
@@ -108,7 +109,7 @@ def judge(
     found = compare(settings, molecule, *sides)
     measured = found.measured
     if not own.is_dynamics:
-        measured = of_averages(settings, molecule, None, own, measured)
+        measured = [one for one in measured if one.claim != DYNAMICS]
     record = frames.record
     metrics = MoleculeMetrics(
         name=molecule.name,

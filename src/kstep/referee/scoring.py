@@ -93,9 +93,7 @@ def score(
     map_metrics, map_curves = map_quality(files.map)
     measured, judge = found.measured, "baseline"
     if not candidate.is_dynamics:
-        limit = limit_of_small_steps(files, molecule, candidate.temperature)
-        judge = judge if limit is None else LIMIT
-        measured = of_averages(config, molecule, limit, candidate, measured)
+        measured, judge = _of_averages(config, molecule, files, candidate, measured)
     timing = load_timing(files.timing) if files.timing.is_file() else None
     metrics = MoleculeMetrics(
         name=molecule.name,
@@ -125,25 +123,29 @@ def score(
     return metrics, records, found.curves | map_curves | aligned_views(molecule, *sides)
 
 
-def of_averages(
+def _of_averages(
     config: EvalConfig,
-    molecule: Molecule,
-    limit: Side | None,
+    molecule: PreparedMolecule,
+    files: Files,
     candidate: Side,
     measured: Sequence[Measured],
-) -> list[Measured]:
+) -> tuple[list[Measured], str]:
     """What sampling by Metropolis tests can be held to: averages, and these at no step at all.
+
+    Returns the deviations, and what they are deviations from.
 
     Its distribution is exact where the baseline's has the error of a base step, some 4 % in the
     width of a stiff bond at 2 fs. So temperature and structure are held against the limit of
     small steps, where there is one.
     """
+    limit = limit_of_small_steps(files, molecule, candidate.temperature)
     if limit is not None:
         _, _, warm = compare_temperatures(config, molecule, limit, candidate)
         _, _, shaped = compare_structures(config, molecule, limit, candidate)
         kept = [one for one in measured if one.claim in (MECHANICS, ENSEMBLE)]
         measured = [*kept, *warm, *shaped]
-    return [one for one in measured if one.claim != DYNAMICS]
+    judge = "baseline" if limit is None else LIMIT
+    return [one for one in measured if one.claim != DYNAMICS], judge
 
 
 def _compare_dynamics(

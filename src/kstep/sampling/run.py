@@ -7,17 +7,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from kstep.errors import SimulationError
 from kstep.integrators.verlet import Constraints, mover_of
 from kstep.progress import progress
 from kstep.protocols import Evaluation, Identity, Method, Potential, Replicas, Surrogate, bound
+from kstep.referee.statistics.reweighting import weigh
 from kstep.sampling.ladder import Ladder, Moves, Rungs, geometric
 from kstep.sampling.nested import ChainState, NestedChain
 from kstep.sampling.samples import Bill, Samples
 from kstep.system.molecule import Molecule
-from kstep.units import BOLTZMANN
 
 PATIENCE = 100
 """Outer steps for chains that began where there is no true energy to find one."""
@@ -121,18 +120,10 @@ def reweight(
             report(settings.chains)
     x, true, learned = (np.array(part) for part in zip(*kept, strict=True))
     difference = true - learned
-    weights = boltzmann_weights(difference, temperature_K)
-    return setup.samples(x, true, learned, weights, weights > 0.0, difference)
-
-
-def boltzmann_weights(
-    difference: Float[np.ndarray, "*n"], temperature_K: float
-) -> Float[np.ndarray, "*n"]:
-    """exp(−D/kT), normalised to one; zero where there is no D."""
-    reduced = -difference / (BOLTZMANN * temperature_K)
-    reduced = np.where(np.isfinite(reduced), reduced, -np.inf)
-    weights = np.exp(reduced - reduced.max())
-    return np.asarray(weights / weights.sum())
+    found = np.isfinite(difference)
+    weights = np.zeros_like(difference)
+    weights[found] = weigh(difference[found][None], temperature_K).values[0]
+    return setup.samples(x, true, learned, weights, found, difference)
 
 
 class _Meter:

@@ -1,17 +1,19 @@
 """Samples of the true potential, with their energies, weights and bill."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from kstep.protocols import Identity
+from kstep.referee.statistics.convergence import Convergence, judge_convergence
+from kstep.referee.statistics.reweighting import Weights, weigh
 from kstep.system.molecule import Molecule
 from kstep.system.trajectory import NVT, Trajectory, trajectory_record
-from kstep.units import ANGSTROM_PER_NM, BOLTZMANN
+from kstep.units import ANGSTROM_PER_NM
 
 PerSample = Float[np.ndarray, "F C"]
 
@@ -82,6 +84,42 @@ class Samples:
         """(Σ w)² / (n Σ w²): one for equal weights."""
         return float(1.0 / (self.weights.size * (self.weights**2).sum()))
 
+    @cached_property
+    def surrogate_quality(self) -> Weights:
+        """How far the surrogate's ensemble is from the true one, by D at every proposal.
+
+        Its effective fraction is that of proposals reweighted, its predicted acceptance that of
+        independent proposals; of a nested chain with short proposals both are estimates.
+        """
+        found = np.isfinite(self.proposed_difference).all(axis=0)
+        return weigh(self.proposed_difference[:, found].T, self.temperature_K)
+
+    def observables(self) -> dict[str, Float[np.ndarray, "C F"]]:
+        """What convergence is asked of: the energy, and every bond that something turns about.
+
+        Of a bond: cos φ, sin φ and cos 2φ, averaged over torsions that symmetry makes equal, so
+        that a flip that changes nothing counts for nothing.
+        """
+        from kstep.referee.structure.coordinates import as_mdtraj, coordinate_classes, values
+
+        n_frames, n_chains = self.energies.shape
+        frames = as_mdtraj(self.molecule, self.trajectory().pos)
+        found = {"energy": self.energies.T}
+        for group in coordinate_classes(self.molecule):
+            if group.kind != "dihedral":
+                continue
+            angles = np.radians(values(frames, group)).reshape(n_chains, n_frames, -1)
+            for name, waves in (
+                ("cos", np.cos(angles)), ("sin", np.sin(angles)), ("cos 2", np.cos(2.0 * angles)),
+            ):  # fmt: skip
+                found[f"{name} {group.label}"] = waves.mean(-1)
+        return found
+
+    @cached_property
+    def convergence(self) -> Convergence:
+        """Whether independent chains agree, by rank-normalised R̂ and effective sample sizes."""
+        return judge_convergence(self.observables())
+
     def trajectory(self) -> Trajectory:
         """A segment for each chain, as the referee reads it; there are no velocities."""
         n_frames, n_chains = self.energies.shape
@@ -116,19 +154,13 @@ class Samples:
 
     def to_mdtraj(self) -> Any:
         """An `mdtraj.Trajectory` of all chains, one after the other, times in ps."""
-        import mdtraj
+        # MDTraj takes a second to import, and samples may be wanted without it.
+        from kstep.referee.structure.coordinates import as_mdtraj
 
-        topology = mdtraj.Topology()
-        chain = topology.add_chain()
-        residue = topology.add_residue(self.molecule.name[:3].upper() or "MOL", chain)
-        for index, number in enumerate(self.molecule.numbers.tolist()):
-            element = mdtraj.element.Element.getByAtomicNumber(number)
-            topology.add_atom(f"{element.symbol}{index + 1}", element, residue)
-        atoms = list(topology.atoms)
-        for first, second in self.molecule.bonds.tolist():
-            topology.add_bond(atoms[first], atoms[second])
         own = self.trajectory()
-        return mdtraj.Trajectory(own.pos.astype(np.float32), topology, time=own.times)
+        frames = as_mdtraj(self.molecule, own.pos)
+        frames.time = own.times
+        return frames
 
     def to_ase(self) -> list[Any]:
         """`ase.Atoms` of all chains, one after the other, in Å, with the weight in `info`."""
@@ -139,16 +171,3 @@ class Samples:
             Atoms(self.molecule.numbers, positions=x * ANGSTROM_PER_NM, info={"weight": weight})
             for x, weight in zip(self.trajectory().pos, weights.tolist(), strict=True)
         ]
-
-
-def predicted_acceptance(difference: Float[np.ndarray, "*n"], temperature_K: float) -> float:
-    """Share that a Metropolis test by D between independent states would accept: erfc(s/2).
-
-    s is the standard deviation of D in kT. Where D is normal with variance s² under the surrogate,
-    its change between two independent states is normal with twice that in equilibrium under the
-    true potential, mean s²; half of what is uphill and all that is downhill is accepted.
-    """
-    finite = difference[np.isfinite(difference)]
-    if len(finite) < 2:
-        return math.nan
-    return math.erfc(0.5 * float(finite.std(ddof=1)) / (BOLTZMANN * temperature_K))

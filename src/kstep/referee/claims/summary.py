@@ -23,7 +23,7 @@ def summary_table(metrics: Metrics) -> str:
     lines = [_line(row, widths) for row in rows]
     lines.insert(len(HEADINGS), "─" * max(len(line) for line in lines))
     notes = [
-        f"{molecule.name}: momenta are not judged; {momenta_not_judged(molecule)}."
+        f"{molecule.name}: momenta are not judged: {momenta_not_judged(molecule)}."
         for molecule in metrics.molecules
         if molecule.external_forces
     ]

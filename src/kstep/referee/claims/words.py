@@ -18,5 +18,5 @@ def length_in_words(ns: float) -> str:
 
 def momenta_not_judged(molecule: MoleculeMetrics) -> str:
     """Why a molecule's momenta are not judged, where forces act on it from outside."""
-    forces = " and ".join(molecule.external_forces)
-    return f"its System holds {forces}, which acts from outside, so momenta do not stay"
+    acting = "acts" if len(molecule.external_forces) == 1 else "act"
+    return f"{' and '.join(molecule.external_forces)} {acting} from outside, so they do not stay"

@@ -91,8 +91,9 @@ def limit_of_small_steps(
 
     Raises ArtifactError when a control's file is broken or of another preparation.
     """
-    controls = _controls(files.controls, molecule, temperature)
-    return controls[0].side if controls else None
+    paths = _paths(files.controls)
+    control = _control(paths[0], molecule, temperature) if paths else None
+    return None if control is None else control.side
 
 
 def _score(
@@ -166,32 +167,43 @@ class _Timing(BaseModel):
 
 def _controls(folder: Path, molecule: PreparedMolecule, temperature: float) -> list[Method]:
     """All controls at a temperature, the reference first; empty without it."""
+    methods = []
+    for path in _paths(folder):
+        method = _control(path, molecule, temperature)
+        if method is None:
+            return []
+        methods.append(method)
+    return methods
+
+
+def _paths(folder: Path) -> list[Path]:
+    """Files of all controls, the reference first; none without it."""
     found = {path.stem: path for path in sorted(folder.glob("*.npz")) if path.is_file()}
     reference = next((name for name in LIMITS if name in found), None)
-    if reference is None:
-        return []
-    methods = []
-    for path in (found.pop(reference), *found.values()):
-        timing = path.with_suffix(".timing.json")
-        try:
-            s_per_ps = _Timing.model_validate(read_json(timing)).s_per_ps
-        except ValidationError as error:
-            raise ArtifactError(
-                f"{timing} {fault_of(error)}: delete it and run `kstep controls` again."
-            ) from None
-        trajectory = load_trajectory(path)
-        check_belongs(path, trajectory, molecule)
-        if temperature not in trajectory.segment_temperature:
-            print(
-                f"kstep: the controls in {folder} are not compared, because {path.name} is not of "
-                f"{temperature:g} K: run `kstep controls` again with md.temperature_K beginning "
-                f"with {temperature:g}.",
-                file=sys.stderr,
-            )
-            return []
-        side = make_side(path, trajectory, temperature)
-        methods.append(Method(_named(side), side, s_per_ps))
-    return methods
+    return [] if reference is None else [found.pop(reference), *found.values()]
+
+
+def _control(path: Path, molecule: PreparedMolecule, temperature: float) -> Method | None:
+    """One control; None, which is said, where it is of another temperature."""
+    timing = path.with_suffix(".timing.json")
+    try:
+        s_per_ps = _Timing.model_validate(read_json(timing)).s_per_ps
+    except ValidationError as error:
+        raise ArtifactError(
+            f"{timing} {fault_of(error)}: delete it and run `kstep controls` again."
+        ) from None
+    trajectory = load_trajectory(path)
+    check_belongs(path, trajectory, molecule)
+    if temperature not in trajectory.segment_temperature:
+        print(
+            f"kstep: the controls in {path.parent} are not compared, because {path.name} is not of "
+            f"{temperature:g} K: run `kstep controls` again with md.temperature_K beginning "
+            f"with {temperature:g}.",
+            file=sys.stderr,
+        )
+        return None
+    side = make_side(path, trajectory, temperature)
+    return Method(_named(side), side, s_per_ps)
 
 
 def _named(side: Side) -> str:
