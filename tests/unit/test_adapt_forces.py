@@ -97,6 +97,8 @@ def test_other_settings_are_refused(adapted, phenol) -> None:
     config, _ = adapted
     with pytest.raises(ArtifactError, match="belongs to an adaptation with other settings"):
         adapt.run(configure(config.paths.run, "adapt.candidates=2"), [phenol])
+    with pytest.raises(ArtifactError, match="belongs to an adaptation with other settings"):
+        adapt.run(configure(config.paths.run, "md.nonbonded_cutoff_nm=0.6"), [phenol])
 
 
 def test_what_was_done_before_a_kill_is_not_done_again(phenol, tmp_path, monkeypatch) -> None:
