@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kstep.config import OPENFF
 from kstep.system.trajectory import NVT, Trajectory, trajectory_record
 from term_samples import random_terms
 
@@ -81,6 +82,7 @@ def write_bursts(
     frames: np.ndarray | None = None,
     segment: np.ndarray | None = None,
     seed: int = 1,
+    potential: str = OPENFF,
     **changes: np.ndarray,
 ) -> Path:
     """An NPZ of the md stage; `changes` replace arrays of it.
@@ -109,6 +111,7 @@ def write_bursts(
         record=trajectory_record(
             molecule=name,
             fingerprint=f"fingerprint of {name}",
+            potential_title=potential,
             dt_ps=dt_ps,
             temperatures_K=[300.0],
             burst_stride_steps=stride,

@@ -231,6 +231,14 @@ def test_mixed_time_steps_are_refused(tmp_path: Path) -> None:
         dataset.run(_config(tmp_path), made)
 
 
+def test_molecules_of_two_potentials_are_refused(tmp_path: Path) -> None:
+    made = [write_bursts(tmp_path, "a"), write_bursts(tmp_path, "b", potential="gfn2-xtb")]
+    with pytest.raises(ArtifactError, match=r"b\.npz is of gfn2-xtb, .*a\.npz of openff-2.2.1 in"):
+        dataset.run(_config(tmp_path), made)
+    (only, *_) = dataset.run(_config(tmp_path), made[1:])
+    assert load_dataset(only).record["potential"] == "gfn2-xtb"
+
+
 def test_a_molecule_given_twice_is_refused(tmp_path: Path) -> None:
     made = [write_bursts(tmp_path / folder, "a") for folder in ("one", "two")]
     with pytest.raises(ArtifactError, match="both of a"):

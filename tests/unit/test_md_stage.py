@@ -17,9 +17,10 @@ from kstep.integrators.openmm_steps import velocity_verlet
 from kstep.integrators.plain import Sampler
 from kstep.integrators.platforms import make_context, settled
 from kstep.potentials.systems import load_system
-from kstep.system.mechanics import kinetic_energy
+from kstep.system.mechanics import kinetic_energy, maxwell_boltzmann
 from kstep.system.motion import load_motion, motion_of
 from kstep.system.trajectory import NVE, NVT, load_trajectory
+from kstep.workflow.md.baseline import require_temperature
 from kstep.workflow.md.plan import picoseconds, plan
 from kstep.workflow.md.stage import run, simulate
 
@@ -304,3 +305,17 @@ def test_the_cutoff_is_applied_only_where_it_bites(phenol):
     }
     assert methods[None] == methods[1.0] == [0, 0]
     assert methods[0.5] == [1, 1]
+
+
+@pytest.mark.parametrize("hotter", [0.4, 1.0, 1.6, 2800.0])
+def test_a_baseline_far_from_its_temperature_is_refused(phenol, hotter):
+    """A calculator that lies takes a molecule to 850,000 K, and says nothing."""
+    config = load_config().md
+    rng, frames = np.random.default_rng(5), 200
+    v = maxwell_boltzmann(rng, phenol.masses, 300.0 * hotter, (frames,))
+    v *= np.sqrt(1 - len(phenol.constraints) / (3 * phenol.n_atoms))  # as if along none of them
+    if hotter == 1.0:
+        require_temperature(v, phenol, 300.0, 100.0, config)
+        return
+    with pytest.raises(SimulationError, match=r"phenol: its baseline is at .* K and not 300 K"):
+        require_temperature(v, phenol, 300.0, 100.0, config)

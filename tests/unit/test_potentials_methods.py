@@ -211,7 +211,9 @@ def test_a_potential_of_another_package_goes_by_its_name():
 
 
 def test_a_name_that_nobody_registers_is_refused_with_those_there_are():
-    with pytest.raises(ConfigError, match="name zero is none of ase, gfn1-xtb, gfn2-xtb, openff"):
+    with pytest.raises(
+        ConfigError, match="is wrong: zero is none of ase, gfn1-xtb, gfn2-xtb, openff"
+    ):
         load_config([], ["potential.name=zero"])
 
 

@@ -4,7 +4,7 @@ import re
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, Literal
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from kstep.config.base import Positive, Section
 
@@ -102,10 +102,15 @@ class PotentialConfig(Section):
         own = {key: getattr(self, key) for key in _USED.get(self.name, ())}
         return {"name": self.name, **own, **({"settings": self.settings} if self.settings else {})}
 
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in _IN_OPENMM and registered(value) is None:
+            raise ValueError(f"{value} is none of {', '.join(names())}")
+        return value
+
     @model_validator(mode="after")
     def _settings_in_use(self) -> "PotentialConfig":
-        if self.name not in _IN_OPENMM and registered(self.name) is None:
-            raise ValueError(f"name {self.name} is none of {', '.join(names())}")
         if self.solvent != "none" and self.name not in XTB_NAMES:
             raise ValueError(f"solvent is for {' and '.join(XTB_NAMES)}: leave it out")
         if self.settings and self.name in (*_IN_OPENMM, *_USED):

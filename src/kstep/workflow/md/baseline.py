@@ -10,11 +10,14 @@ import openmm
 from kstep import __version__
 from kstep.artifacts import Record, hash_config, read_finished, read_npz, write_json, write_npz
 from kstep.config import MdConfig
+from kstep.errors import SimulationError
 from kstep.integrators.plain import Sampler
 from kstep.integrators.platforms import Timing, resolve_platform, settled
 from kstep.parallel import Report
 from kstep.potentials import programs
 from kstep.potentials.systems import load_system
+from kstep.protocols import Replicas
+from kstep.system.mechanics import kinetic_temperature
 from kstep.system.prepared import PreparedMolecule
 from kstep.units import PS_PER_NS, SECONDS_PER_DAY
 from kstep.workflow.md.assembly import BLOCK_KEYS, block_arrays, save_baseline
@@ -22,6 +25,9 @@ from kstep.workflow.md.motion import record_motion
 from kstep.workflow.md.plan import Block, picoseconds, plan, replicas
 
 BLOCK_SCHEMA = "kstep.md_block"
+FAR = 0.2
+"""Of the temperature: what a baseline may be off by, and no sound one is."""
+
 _NOT_SAMPLING = frozenset({"workers", "motion"})
 """Settings that change nothing in a trajectory."""
 
@@ -99,6 +105,9 @@ class Baseline:
             x, v = previous["last_pos"], previous["last_vel"]
         interval = config.save_interval_steps
         frames = sampler.sample(x, v, block.temperature, int(seeds[1]), block.steps, interval)
+        require_temperature(
+            frames.vel, molecule, block.temperature, block.steps * config.dt_ps, config
+        )
         rng = np.random.default_rng(int(seeds[2]))
         bursts = sampler.bursts(frames, block.bursts, block.temperature, rng)
         window = sampler.window(frames.pos[-1], frames.vel[-1], block.window_steps, interval)
@@ -111,6 +120,32 @@ class Baseline:
     def _read(self, blocks: Sequence[Block]) -> Iterator[dict[str, np.ndarray]]:
         for block in blocks:
             yield read_npz(self._path(block), BLOCK_SCHEMA, 1, BLOCK_KEYS)[0]
+
+
+def require_temperature(
+    v: Replicas, molecule: PreparedMolecule, temperature: float, length_ps: float, config: MdConfig
+) -> None:
+    """Refuse sampling that is far from its temperature: its forces are none.
+
+    Far is a fifth, and six standard errors of a mean over what friction leaves independent.
+
+    Args:
+        v: nm/ps, of all frames [F, N, 3].
+        molecule: whose they are.
+        temperature: of the thermostat, K.
+        length_ps: of the stretch they are from.
+        config: friction and time step.
+    """
+    freedom = 3 * molecule.n_atoms - len(molecule.constraints)
+    found = float(kinetic_temperature(v, molecule.masses, freedom).mean())
+    independent = max(1.0, 0.5 * length_ps * config.friction_per_ps)
+    allowed = FAR + 6.0 * np.sqrt(2.0 / (freedom * independent))
+    if not abs(found / temperature - 1.0) <= allowed:
+        raise SimulationError(
+            f"{molecule.name}: its baseline is at {found:.4g} K and not {temperature:g} K, so "
+            f"{molecule.potential_title} gives forces that are no slope of an energy, or md.dt_fs="
+            f"{config.dt_fs:g} is too long for it: correct the calculator, or shorten the step."
+        )
 
 
 def sampling_hash(config: MdConfig) -> str:
