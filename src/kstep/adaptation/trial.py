@@ -45,7 +45,8 @@ def try_jumps(
     """One macro-step from every geometry, with thermal velocities."""
     predictor = make_predictor(network, molecule.numbers, molecule.masses, molecule.terms)
     physics = network.physics
-    jump = LearnedJump(predictor, physics.k_steps, physics.landing, physics.closing_ps)
+    ends = (physics.k_steps, physics.landing, physics.closing_ps)
+    jump = LearnedJump(predictor, *ends, molecule.n_atoms)
     before, temperature = dynamics.calls, config.hybrid.temperatures[0]
     rng = np.random.default_rng(config.train.seed)
     v = thermal_velocities(geometries, dynamics, temperature, rng)
