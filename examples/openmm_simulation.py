@@ -22,12 +22,13 @@ def main(data: Path, run: Path, name: str) -> None:
     molecule = load_molecule(data / "raw" / name)
     checkpoint = run / "train" / "best.ckpt"
     jump = load_learned_jump(checkpoint, molecule, k_steps=8, dt_ps=0.002, landing="closing_kick")
-    integrator = KStepIntegrator(jump, dt_ps=0.002, temperature=300.0)
+    integrator = KStepIntegrator(jump, molecule, dt_ps=0.002, temperature=300.0)
 
     topology = app.PDBFile(str(molecule.pdb)).topology
     system = load_system(molecule, cutoff=1.0, constraints="HBonds", implicit_solvent="OBC2")
     reference = openmm.Platform.getPlatformByName("Reference")
     simulation = app.Simulation(topology, system, integrator, reference)
+    integrator.bind(simulation.context)
     simulation.context.setPositions(molecule.positions)
     simulation.minimizeEnergy()
     simulation.context.setVelocitiesToTemperature(300.0, 1)

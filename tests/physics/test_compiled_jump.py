@@ -22,7 +22,9 @@ from kstep.compiled.rigid import (
     project_at,
     rigid_tables,
 )
+from kstep.config import GuardConfig
 from kstep.integrators.compiled_dynamics import make_dynamics as with_compiled_projection
+from kstep.integrators.guard import landing_is_sane
 from kstep.integrators.true_dynamics import TrueDynamics
 from kstep.potentials.systems import load_system
 from kstep.regressed.networks.predictor import composition_of
@@ -209,6 +211,39 @@ def test_a_drift_ends_on_the_constraints_however_fast(speed: float) -> None:
     project(v, tables, scratch)
     assert np.abs(x - first_x).max() < 1e-13
     assert np.abs(v - first_v).max() < 1e-9
+
+
+def test_a_replica_too_fast_for_its_constraints_is_no_number() -> None:
+    """And the guard refuses it; the others are as they would be without it."""
+    sample, model = SAMPLES["three of them"], make_splitting()
+    start, jump = sample.states(3), compiled_jump(model, sample)
+    x, v, f = (array.numpy().copy() for array in (start.x, start.v, start.f))
+    alone = jump(x[:1], v[:1], f[:1])
+    v[1] *= 60.0
+    landed_x, landed_v = jump(x, v, f)
+    assert np.isnan(landed_x[1]).any()
+    assert np.isnan(landed_v[1]).any()
+    np.testing.assert_array_equal(landed_x[0], alone[0][0])
+    sane = landing_is_sane(GuardConfig(enabled=False), x, landed_x, landed_v)
+    assert sane.tolist() == [True, False, True]
+
+
+def test_no_drift_ends_off_the_constraints() -> None:
+    """At whatever speed: on them, or nowhere."""
+    sample = SAMPLES["three of them"]
+    tables, ends = rigid_of(sample), []
+    scratch, start = make_rigid_scratch(tables), sample.states(LANES)
+    for speed in (1.0, 10.0, 20.0, 40.0, 80.0, 160.0):
+        x, v = in_lanes(start.x.numpy()), in_lanes(speed * start.v.numpy())
+        measure(x, tables, scratch)
+        drift(x, v, 0.002, tables, scratch)
+        bonds = x[tables.atoms]
+        squares = np.square(bonds[:, 0] - bonds[:, 1]).sum(1)
+        missed = np.abs(squares / tables.squares[:, None] - 1.0).max(0)
+        ends.append(np.isnan(missed).mean())
+        assert (missed[~np.isnan(missed)] < 1e-12).all()
+    assert ends[0] == 0.0
+    assert ends[-1] > 0.5
 
 
 def test_bonds_that_share_atoms_are_solved_together(phenol: Molecule) -> None:

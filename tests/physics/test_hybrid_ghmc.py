@@ -327,7 +327,7 @@ def test_jumps_without_the_structure_are_refused(phenol, make_dynamics):
     with pytest.raises(ArtifactError, match="lands on the half_step"):
         GhmcStep(jump, make_dynamics(phenol), hybrid_config(), 1, KELVIN, rng)
     with pytest.raises(ConfigError, match="KStepIntegrator has no Metropolis test"):
-        KStepIntegrator(jump, 0.002, KELVIN, config)
+        KStepIntegrator(jump, phenol, 0.002, KELVIN, config)
 
 
 def test_in_nvt_nothing_touches_what_a_splitting_lands_on(phenol, make_dynamics, equilibrium):

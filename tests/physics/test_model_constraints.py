@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from kstep.surrogates.constraints import RigidBonds, rigid_bonds
+from kstep.regressed.networks.predictor import make_predictor
+from kstep.surrogates.constraints import CONVERGED, RigidBonds, rigid_bonds
 from kstep.surrogates.force_field_like.terms import TermBatch, batch_terms
 from kstep.system.force_field import pad_terms
 from kstep.units import BOLTZMANN
-from splitting_samples import DT, Sample, ethylammonium, hydroxylamine
+from splitting_samples import DT, Sample, ethylammonium, hydroxylamine, make_splitting
 from term_samples import no_terms
 
 TIGHT = 1e-13
@@ -117,6 +118,32 @@ def test_a_drift_ends_on_the_constraints(sample: Sample, duration: float, bound:
     assert float(rates(rigid, end.x, v).abs().max()) < 1e-12
     again, _ = end.drift(v, duration)
     torch.testing.assert_close(again.bonds, rigid.incidence @ again.x)
+
+
+def test_a_drift_says_where_it_did_not_converge(sample: Sample) -> None:
+    """Its own miss, and those of the drifts before it."""
+    start, rigid = sample.states(4), sample.rigid(4)
+    speeds = torch.tensor([1.0, 1.0, 6.0, 8.0], dtype=torch.float64)[:, None, None]
+    end, v = rigid.at(start.x).drift(speeds * start.v, DT)
+    off = ((1.0 + stretches(rigid, end.x)).square() - 1.0).abs().amax(1)
+    assert (end.missed[:2] < 1e-13).all()
+    assert (end.missed[2:] > CONVERGED).all()
+    torch.testing.assert_close(end.missed[2:], off[2:])
+    later, _ = end.drift(torch.zeros_like(v), DT, sweeps=100)
+    torch.testing.assert_close(later.missed, end.missed)
+    free = hydroxylamine(constrained=False)
+    x = free.states(3).x
+    assert not free.rigid(3).at(x).drift(torch.ones_like(x), DT)[0].missed.any()
+
+
+def test_a_jump_by_direct_kicks_that_did_not_converge_leads_nowhere(sample: Sample) -> None:
+    start, model = sample.states(2), make_splitting("direct")
+    jump = make_predictor(model, sample.numbers, sample.masses, sample.terms)
+    v = start.v.numpy() * np.array([1.0, 40.0])[:, None, None]
+    x, landed_v = jump(start.x.numpy(), v, start.f.numpy())
+    assert np.isfinite(x[0]).all()
+    assert np.isnan(x[1]).all()
+    assert np.isnan(landed_v[1]).all()
 
 
 @pytest.mark.parametrize("duration", [DT, 2.0 * DT])

@@ -48,7 +48,8 @@ def try_jumps(
     model = as_configured(network, config)
     predictor = make_predictor(model, molecule.numbers, molecule.masses, molecule.terms)
     physics = model.physics
-    jump = LearnedJump(predictor, physics.k_steps, physics.landing, physics.closing_ps)
+    ends = (physics.k_steps, physics.landing, physics.closing_ps)
+    jump = LearnedJump(predictor, *ends, molecule.n_atoms)
     before, temperature = dynamics.calls, config.hybrid.temperatures[0]
     rng = np.random.default_rng(config.train.seed)
     v = thermal_velocities(geometries, dynamics, temperature, rng)

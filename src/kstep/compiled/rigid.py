@@ -4,6 +4,7 @@ Rigid bonds that share an atom push each other; those that do not are solved apa
 one to four for most molecules.
 """
 
+import math
 from itertools import pairwise
 from typing import NamedTuple, no_type_check
 
@@ -28,7 +29,7 @@ from kstep.compiled.machine import compiled, inlined
 CONVERGED = 1e-13
 """Of d²: one more sweep takes a bond from here to round-off."""
 SWEEPS = 100
-"""Where velocities are so high that λ does not converge, so that the loop ends."""
+"""Where velocities are so high that λ does not converge by then, a drift leads nowhere: to NaN."""
 
 Atoms = Float[np.ndarray, "N 3 L"]
 
@@ -147,7 +148,8 @@ def _groups(atoms: Int[np.ndarray, "C 2"]) -> list[list[int]]:
 def drift(x: Atoms, v: Atoms, duration: float, tables: RigidTables, scratch: RigidScratch) -> None:
     """Free flight along the constraints, in place; `scratch` must be that of `measure` at x.
 
-    Positions end on the constraints. The velocities still lack the projection there.
+    Positions end on the constraints. The velocities still lack the projection there. A replica
+    whose bonds cannot be brought to their lengths becomes NaN, for guard or test to refuse.
     """
     for atom in range(len(x)):
         add_vector(x[atom], duration, vector(v[atom]))
@@ -169,7 +171,8 @@ def _settle(x, first, count, tables, scratch):
     """The impulses h λ of a group that bring its bonds to their lengths.
 
     A lane rests as soon as its own bonds have converged, so that what its replica does is the
-    same beside any others; one that holds no number rests at once.
+    same beside any others; one that holds no number rests at once. One that is still moving in the
+    end holds none from then on.
     """
     for bond in range(count):
         i, j = tables.atoms[first + bond]
@@ -189,6 +192,9 @@ def _settle(x, first, count, tables, scratch):
             left += in_lane(moving, lane)
         if left == 0.0:
             break
+    lost = where_below(0.0, moving, math.nan, 0.0)
+    for bond in range(count):
+        add(scratch.impulse[bond], lost)
 
 
 @inlined

@@ -7,6 +7,7 @@ import torch
 
 from kstep.artifacts import Record
 from kstep.config import Config, Landing
+from kstep.errors import ConfigError
 from kstep.integrators.state import Replicas
 from kstep.regressed.networks.checkpoint import load_jump
 from kstep.regressed.networks.jump import JumpModel
@@ -42,9 +43,15 @@ class LearnedJump:
     k_steps: int
     landing: Landing
     closing_ps: float
+    n_atoms: int
 
     def __call__(self, x: Replicas, v: Replicas, forces: Replicas) -> tuple[Replicas, Replicas]:
         """One network call for all replicas."""
+        if x.shape[1] != self.n_atoms:  # compiled code would write beyond its arrays
+            raise ConfigError(
+                f"a jump of a molecule of {self.n_atoms} atoms was given {x.shape[1]}: load it for "
+                "the molecule that it is to move."
+            )
         return self.predictor(x, v, forces)
 
 
@@ -89,4 +96,5 @@ def load_learned_jump(
     )
     predictor = make_predictor(model, molecule.numbers, molecule.masses, molecule.terms)
     physics = model.physics
-    return LearnedJump(predictor, physics.k_steps, physics.landing, physics.closing_ps)
+    ends = (physics.k_steps, physics.landing, physics.closing_ps)
+    return LearnedJump(predictor, *ends, molecule.n_atoms)

@@ -9,16 +9,18 @@ Andersen, J. Comput. Phys. 52, 24 (1983); Leimkuhler & Matthews, Proc. R. Soc. A
 (2016), for the drift along geodesics.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from kstep.surrogates.force_field_like.terms import TermBatch
 
 SWEEPS = 8
 """Quasi-Newton sweeps of a drift. Each gains two to three digits at 2 fs."""
+CONVERGED = 1e-9
+"""Of d², in double precision: what a drift may miss the constraints by and still be reversible."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,8 @@ class RigidBonds:
         bonds = self.incidence @ x
         metric = self.coupling * (bonds @ bonds.transpose(1, 2)) + self.absent
         # Without the check for singular matrices, which a GPU would have to wait for.
-        return TangentSpace(self, x, bonds, torch.linalg.inv_ex(metric).inverse)
+        inverse = torch.linalg.inv_ex(metric).inverse
+        return TangentSpace(self, x, bonds, inverse, x.new_zeros(len(x)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +59,15 @@ class TangentSpace:
         x: positions, nm [B, N, 3].
         bonds: r = S x, nm [B, C, 3].
         inverse: of the metric σ' M⁻¹ σ'ᵀ [B, C, C].
+        missed: the most that a drift on the way here has missed a d² by, in parts of it: where
+            velocities are too high its sweeps do not converge [B].
     """
 
     rigid: RigidBonds
     x: Float[Tensor, "B N 3"]
     bonds: Float[Tensor, "B C 3"]
     inverse: Float[Tensor, "B C C"]
+    missed: Float[Tensor, " B"]
 
     def project(self, v: Float[Tensor, "B N 3"]) -> Float[Tensor, "B N 3"]:
         """The velocities without what would change a rigid bond."""
@@ -90,7 +96,16 @@ class TangentSpace:
             impulse = impulse + self.inverse @ excess[..., None]
         shift = rigid.push @ (impulse * self.bonds)
         end = rigid.at(self.x + duration * v - shift)
+        end = replace(end, missed=torch.maximum(self.missed, end.off))
         return end, end.project(v - shift / duration)
+
+    @property
+    def off(self) -> Float[Tensor, " B"]:
+        """The most that a d² is missed by at these positions, in parts of it."""
+        squares = self.rigid.squares
+        excess = (self.bonds.square().sum(-1) - squares).detach().abs()
+        missed = torch.where(squares > 0, excess / squares.clamp_min(1e-12), 0.0)
+        return nn.functional.pad(missed, (0, 1)).amax(1)  # 0 where there are no bonds
 
 
 def rigid_bonds(terms: TermBatch, masses: Float[Tensor, "B N"]) -> RigidBonds:

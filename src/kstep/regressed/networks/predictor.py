@@ -14,6 +14,7 @@ from kstep.regressed.networks.jump import JumpModel, RegressedJump
 from kstep.regressed.networks.propagator import Propagator
 from kstep.regressed.networks.recording import Recorder
 from kstep.regressed.networks.splitting import SplittingJump
+from kstep.surrogates.constraints import CONVERGED
 from kstep.surrogates.force_field_like.kernel.jump import CompiledJump
 from kstep.surrogates.force_field_like.potential import LearnedPotential
 from kstep.surrogates.force_field_like.terms import TermBatch, batch_terms
@@ -122,7 +123,10 @@ class _OneMolecule(nn.Module):
 
 
 class DirectPredictor:
-    """Jumps by drifts and direct kicks, in float64: reversible to round-off."""
+    """Jumps by drifts and direct kicks, in float64: reversible to round-off.
+
+    NaN, for the guard to refuse, where the constraints of a drift did not converge.
+    """
 
     def __init__(self, model: SplittingJump, molecule: _Molecule) -> None:
         self._model = copy.deepcopy(model).double().requires_grad_(False).eval()
@@ -134,8 +138,10 @@ class DirectPredictor:
             species, masses, terms = self._molecule.copies(len(x))
             tensor = self._molecule.tensor
             batch = JumpBatch(species, masses, tensor(x), tensor(v), tensor(f), terms)
-            jump = self._model(batch)
-        return x + jump.dx.cpu().numpy(), v + jump.dv.cpu().numpy()
+            end, moving = self._model.landing(batch)
+            lost = (end.missed > CONVERGED)[:, None, None]
+            landed = [part.masked_fill(lost, torch.nan).cpu() for part in (end.x, moving)]
+        return landed[0].numpy(), landed[1].numpy()
 
 
 def composition_of(model: SplittingJump) -> Composition:

@@ -101,17 +101,21 @@ class SplittingJump(JumpModel):
 
     def forward(self, batch: JumpBatch) -> JumpPrediction:
         """Predict the jump of every state of the batch."""
-        molecules = self.molecules(batch.species, batch.masses, batch.terms)
-        tangent, v = self.open(batch.x, batch.v, batch.f, molecules)
-        for _ in range(self.drifts - 1):
-            tangent, v = self.advance(tangent, v, molecules)
-        tangent, v = self.land(tangent, v, molecules)
+        tangent, v = self.landing(batch)
         return JumpPrediction(
             dx=tangent.x - batch.x,
             dv=v - batch.v,
             force=None,
             imbalance=torch.zeros_like(batch.x[:, :2]),
         )
+
+    def landing(self, batch: JumpBatch) -> tuple[TangentSpace, Float[Tensor, "B N 3"]]:
+        """Where every state of the batch lands, with the velocities there."""
+        molecules = self.molecules(batch.species, batch.masses, batch.terms)
+        tangent, v = self.open(batch.x, batch.v, batch.f, molecules)
+        for _ in range(self.drifts - 1):
+            tangent, v = self.advance(tangent, v, molecules)
+        return self.land(tangent, v, molecules)
 
     def molecules(
         self, species: Int[Tensor, "B N"], masses: Float[Tensor, "B N"], terms: TermBatch
