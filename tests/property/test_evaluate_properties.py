@@ -10,8 +10,8 @@ from kstep.referee.metrics import Outcome
 from kstep.referee.physics.energy import fit_line
 from kstep.referee.statistics.divergence import jensen_shannon, kullback_leibler
 from kstep.referee.statistics.estimates import Uncertain, block_means, correlated_mean, inefficiency
-from kstep.system.symmetry import atom_classes, heavy_automorphisms
 from kstep.referee.structure.torsions import find_wells
+from kstep.system.symmetry import atom_classes, heavy_automorphisms
 
 HISTOGRAMS = arrays(float, 12, elements=st.integers(0, 1000).map(float)).filter(lambda h: h.sum())
 FINITE = st.floats(-1e3, 1e3)

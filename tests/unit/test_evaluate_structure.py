@@ -22,9 +22,9 @@ from kstep.referee.structure.distributions import (
     pair_density,
 )
 from kstep.referee.structure.observed import Observed
-from kstep.system.symmetry import atom_classes, heavy_automorphisms
 from kstep.referee.structure.torsions import compare_torsions, crossings, find_wells
 from kstep.system.molecule import Molecule
+from kstep.system.symmetry import atom_classes, heavy_automorphisms
 from kstep.system.trajectory import NVT
 
 CONFIG = EvalConfig()
