@@ -10,7 +10,8 @@ import pytest
 from evaluate_samples import make_baseline, make_hybrid, make_molecule, make_run
 from kstep.config import EvalConfig
 from kstep.integrators.openmm_steps import velocity_verlet
-from kstep.interop.parts import read_parts, read_positions
+from kstep.interop.parts import read_parts
+from kstep.interop.topology import read_positions
 from kstep.referee.claims.checks import MECHANICS, adjudicate
 from kstep.referee.claims.summary import summary_table
 from kstep.referee.compared import Side, make_side

@@ -7,7 +7,8 @@ import openmm
 import pytest
 
 from kstep.config import EvalConfig
-from kstep.interop.parts import read_parts, read_positions
+from kstep.interop.parts import read_parts
+from kstep.interop.topology import read_positions
 from kstep.referee.claims.checks import adjudicate
 from kstep.referee.compared import Side, make_side
 from kstep.referee.metrics import Outcome

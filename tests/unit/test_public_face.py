@@ -50,11 +50,11 @@ def test_a_potential_and_a_surrogate_of_ones_own_from_adapt_to_judge(tmp_path) -
     )
     assert fast.stiffness == pytest.approx(50_000.0)
     settings = kstep.SampleSettings(
-        chains=8, per_chain=200, spacing_ps=0.1, settling_ps=0.5, rungs=1
+        chains=32, per_chain=300, spacing_ps=0.1, settling_ps=0.5, rungs=1
     )
     run = kstep.sample(PAIR, true, fast, settings=settings, show_progress=False)
     assert run.acceptance == 1.0
-    assert run.true_calls == 8 * 201
+    assert run.true_calls == 32 * 301
     other = kstep.sample(
         PAIR, true, Spring(40_000.0), settings=replace(settings, seed=1), show_progress=False
     )
@@ -63,5 +63,5 @@ def test_a_potential_and_a_surrogate_of_ones_own_from_adapt_to_judge(tmp_path) -
     assert "pair" in str(judgement)
     page = judgement.to_html(tmp_path / "pair.html").read_text(encoding="utf-8")
     assert "pair" in page
-    softer = kstep.sample(PAIR, Spring(35_000.0), fast, settings=settings, show_progress=False)
+    softer = kstep.sample(PAIR, Spring(25_000.0), fast, settings=settings, show_progress=False)
     assert kstep.judge(softer, run, PAIR).outcome.value == "rejected"

@@ -6,7 +6,13 @@ from typing import Protocol, runtime_checkable
 
 from kstep.artifacts import hash_bytes, hash_config, write_text
 from kstep.config import EvalConfig
-from kstep.referee.claims.acceptance import ACCEPTANCE_VERSION, overall, verdict
+from kstep.referee.claims.acceptance import (
+    ACCEPTANCE_VERSION,
+    OF_VELOCITIES,
+    OPTIONAL,
+    overall,
+    verdict,
+)
 from kstep.referee.claims.checks import DYNAMICS
 from kstep.referee.compared import make_side
 from kstep.referee.metrics import Metrics, MoleculeMetrics, Outcome, Pair
@@ -107,8 +113,9 @@ def judge(
     )
     baseline, own = sides
     found = compare(settings, molecule, *sides)
-    measured = found.measured
+    measured, optional = found.measured, list(OPTIONAL)
     if not own.is_dynamics:
+        optional += OF_VELOCITIES
         measured = [one for one in measured if one.claim != DYNAMICS]
     record = frames.record
     metrics = MoleculeMetrics(
@@ -133,6 +140,6 @@ def judge(
         methods=[],
         judged_against="the reference",
         external_forces=list(molecule.external_forces),
-        verdict=verdict(measured),
+        verdict=verdict(measured, optional),
     )
     return Judgement(metrics, found.curves | aligned_views(molecule, *sides), settings)

@@ -13,15 +13,17 @@ energies at two temperatures; means, widths, effective frequencies and divergenc
 coordinates, populations of torsional wells; transition rates and the bands of the spectrum.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from kstep.referee.claims.checks import (
     CLAIMS,
     DYNAMICS,
     ENERGY,
     ENSEMBLE,
+    EQUIPARTITION,
     NEGATED,
     STRUCTURE,
+    TEMPERATURE,
     Measured,
     adjudicate,
     badness,
@@ -38,13 +40,17 @@ molecule, whose constraints are its structure, or in generalised hybrid Monte Ca
 dynamics."""
 
 
-def verdict(measured: Sequence[Measured]) -> Verdict:
-    """Judge one molecule."""
+OF_VELOCITIES = (TEMPERATURE, EQUIPARTITION)
+"""Claims that nothing can be said of where only positions are sampled: velocities are drawn."""
+
+
+def verdict(measured: Sequence[Measured], optional: Collection[str] = OPTIONAL) -> Verdict:
+    """Judge one molecule; optional claims are asked only where something was measured for them."""
     checks = adjudicate(measured)
     claims = []
     for name in CLAIMS:
         own = [c for m, c in zip(measured, checks, strict=True) if m.claim == name]
-        if own or name not in OPTIONAL:
+        if own or name not in optional:
             claims.append(_claim(name, own))
     outcome = worst(claim.outcome for claim in claims)
     return Verdict(outcome=outcome, sentence=_summary(claims, outcome), claims=claims)
