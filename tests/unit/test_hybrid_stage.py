@@ -29,6 +29,7 @@ from kstep.system.trajectory import NVE, NVE_RESCALED, NVT, load_trajectory
 from kstep.workflow.hybrid.map_file import map_of
 from kstep.workflow.hybrid.setup import prepare
 from kstep.workflow.hybrid.simulation import picoseconds, simulate
+from kstep.workflow.hybrid.stage import _check_friction
 from kstep.workflow.hybrid.stage import run as run_all
 from kstep.workflow.hybrid.starts import equilibrium_states, starting_calls
 from regressed import PROPAGATOR
@@ -323,13 +324,21 @@ def test_temperatures_without_a_baseline_are_refused(
         run(configure(tmp_path, *settings), [phenol], untrained)
 
 
+def test_dynamics_at_another_friction_than_the_baselines_are_refused(tmp_path, phenol, untrained):
+    """Transition rates of the two sides are compared, and depend on it; averages do not."""
+    other = "hybrid.friction_per_ps=10"
+    with pytest.raises(ConfigError, match=r"friction_per_ps is 10 but md.friction_per_ps 1: rates"):
+        run(configure(tmp_path, other), [phenol], untrained)
+    _check_friction(load_config([], [other, "hybrid.ensemble=ghmc"]))
+
+
 def test_a_finished_run_is_kept_and_never_silently_reused(finished, phenol, untrained):
     config, path = finished
     before = path.stat().st_mtime_ns
     run(config, [phenol], untrained)
     assert path.stat().st_mtime_ns == before
     with pytest.raises(ArtifactError, match="made with another configuration"):
-        run(configure(config.paths.run, "hybrid.friction_per_ps=2"), [phenol], untrained)
+        run(configure(config.paths.run, "hybrid.seed=7"), [phenol], untrained)
 
 
 @pytest.mark.parametrize(
