@@ -1,5 +1,7 @@
 """One molecule from its SMILES to a report, with a network that comes with kstep."""
 
+import argparse
+import functools
 import json
 import subprocess
 import sys
@@ -8,6 +10,8 @@ from pathlib import Path
 import pytest
 from test_cli_chain import SETTINGS
 
+from kstep.config import Config, load_config
+from kstep.workflow.cli import commands
 from kstep.workflow.cli.main import main
 
 QUICK = [
@@ -34,6 +38,28 @@ def test_one_command_leads_to_a_report(tmp_path: Path, command: str, least: int,
     cost = metrics["molecules"][0]["cost"]
     assert least <= cost["training_calls"] <= most
     assert cost["rejected_share"] < 0.05  # an unseen molecule, at the first attempt
+
+
+@pytest.mark.parametrize(("ensemble", "held_against"), [("ghmc", [["ghmc"]]), ("nvt", [])])
+@pytest.mark.parametrize("command", ["run_smiles", "adapt_smiles"])
+def test_exact_sampling_is_held_against_the_limit_of_small_steps(
+    command: str,
+    ensemble: str,
+    held_against: list[list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of which there was none: plain MD at 2 fs has an error of its own, larger than a margin."""
+    called: dict[str, Config] = {}
+    for name in ("prep", "adapt", "md", "controls", "run", "evaluate", "report"):
+        stage = functools.partial(lambda name, config: called.update({name: config}) or 0, name)
+        monkeypatch.setattr(commands, name, stage)
+    config = load_config([], [f"paths.run={tmp_path}", f"hybrid.ensemble={ensemble}"])
+    options = argparse.Namespace(smiles="CCO", name="ethanol")
+    assert getattr(commands, command)(config, options) == 0
+    assert list(called)[-3:] == ["run", "evaluate", "report"]
+    controls = [config.controls.integrators for name, config in called.items() if name[0] == "c"]
+    assert controls == held_against
 
 
 def test_an_element_the_network_has_not_seen_is_refused(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def with_a_thermostat(system):
         (with_longer_bonds, "to other lengths than those of phenol"),
         (without_a_constraint, "constrains 5 distances, not the 6 that phenol has rigid"),
         (in_a_box, "is periodic"),
-        (with_a_thermostat, "has an AndersenThermostat at work between steps"),
+        (with_a_thermostat, "has an AndersenThermostat, which acts between"),
     ],
 )
 def test_a_system_that_is_not_the_molecules_is_refused(phenol, system, changed, said):

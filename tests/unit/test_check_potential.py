@@ -293,7 +293,9 @@ class Emt(Calculator):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
-    "sound", [Springs(), Xtb(), Xtb("GFN1-xTB", solvent="water"), Ase(Emt), Ase(Emt())], ids=str
+    "sound",
+    [Springs(), Xtb(), Xtb("GFN1-xTB", solvent="water"), Ase(Emt), Ase(Emt())],
+    ids=["springs", "GFN2", "GFN1 in water", "a class", "a calculator"],
 )
 def test_sound_potentials_pass(sound: object, seed: int) -> None:
     check_potential(sound, WATER, seed)

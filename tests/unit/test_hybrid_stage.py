@@ -17,6 +17,7 @@ from kstep.artifacts import hash_file
 from kstep.config import load_config
 from kstep.errors import ArtifactError, ConfigError
 from kstep.integrators.plain import Sampler
+from kstep.integrators.platforms import Timing
 from kstep.potentials.systems import load_system
 from kstep.regressed.learned import Network
 from kstep.regressed.networks.build import build_model
@@ -26,7 +27,9 @@ from kstep.system.mechanics import kinetic_energy
 from kstep.system.motion import load_motion, motion_of
 from kstep.system.trajectory import NVE, NVE_RESCALED, NVT, load_trajectory
 from kstep.workflow.hybrid.map_file import map_of
+from kstep.workflow.hybrid.setup import prepare
 from kstep.workflow.hybrid.simulation import picoseconds, simulate
+from kstep.workflow.hybrid.stage import _check_friction
 from kstep.workflow.hybrid.stage import run as run_all
 from kstep.workflow.hybrid.starts import equilibrium_states, starting_calls
 from regressed import PROPAGATOR
@@ -109,6 +112,26 @@ def test_the_trajectory_has_the_baselines_schema(finished, phenol):
     i, j = phenol.constraints.T
     lengths = np.linalg.norm(trajectory.pos[:, i] - trajectory.pos[:, j], axis=-1)
     np.testing.assert_allclose(lengths, np.broadcast_to(lengths[0], lengths.shape), rtol=1e-7)
+
+
+def test_a_run_goes_on_with_the_platform_it_began_with(tmp_path, phenol, untrained, monkeypatch):
+    """Whatever is fastest at the moment: blocks of another platform would be lost."""
+    config = configure(tmp_path, "hybrid.platform=auto")
+
+    def began(fastest):
+        seconds = {name: {"velocity_verlet": 1.0, "langevin": 1.0} for name in ("Reference", "CPU")}
+        seconds[fastest] = {"velocity_verlet": 0.1, "langevin": 0.1}
+        monkeypatch.setattr(
+            "kstep.integrators.platforms.time_platforms", lambda *_: Timing(seconds)
+        )
+        return prepare(config, phenol, Network(untrained), lambda _: None)
+
+    first, second = began("CPU"), began("Reference")
+    assert first.record == second.record
+    assert second.record["platform"] == "CPU"
+    assert second.seconds_per_ps == first.seconds_per_ps == pytest.approx(0.1 / 0.002)
+    shutil.rmtree(tmp_path / "hybrid" / ".partial")  # as a finished run does
+    assert began("Reference").record["platform"] == "Reference"
 
 
 def test_the_guard_kept_a_useless_network_out(finished):
@@ -301,13 +324,21 @@ def test_temperatures_without_a_baseline_are_refused(
         run(configure(tmp_path, *settings), [phenol], untrained)
 
 
+def test_dynamics_at_another_friction_than_the_baselines_are_refused(tmp_path, phenol, untrained):
+    """Transition rates of the two sides are compared, and depend on it; averages do not."""
+    other = "hybrid.friction_per_ps=10"
+    with pytest.raises(ConfigError, match=r"friction_per_ps is 10 but md.friction_per_ps 1: rates"):
+        run(configure(tmp_path, other), [phenol], untrained)
+    _check_friction(load_config([], [other, "hybrid.ensemble=ghmc"]))
+
+
 def test_a_finished_run_is_kept_and_never_silently_reused(finished, phenol, untrained):
     config, path = finished
     before = path.stat().st_mtime_ns
     run(config, [phenol], untrained)
     assert path.stat().st_mtime_ns == before
     with pytest.raises(ArtifactError, match="made with another configuration"):
-        run(configure(config.paths.run, "hybrid.friction_per_ps=2"), [phenol], untrained)
+        run(configure(config.paths.run, "hybrid.seed=7"), [phenol], untrained)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from kstep.config.base import Landing
 from kstep.config.judging import EvalConfig, GridConfig
-from kstep.config.jumping import BasinConfig, GuardConfig, HybridConfig
+from kstep.config.jumping import GUARDED_ATOMS, BasinConfig, GuardConfig, HybridConfig
 from kstep.config.learning import AdaptConfig, DatasetConfig, ModelConfig, TrainConfig
 from kstep.config.loading import load_config
 from kstep.config.potential import OPENFF, PotentialConfig
@@ -17,6 +17,7 @@ from kstep.config.simulating import (
 )
 
 __all__ = [
+    "GUARDED_ATOMS",
     "OPENFF",
     "AdaptConfig",
     "BasinConfig",

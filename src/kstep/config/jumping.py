@@ -17,18 +17,27 @@ from kstep.config.base import (
 )
 from kstep.config.simulating import MotionConfig
 
+GUARDED_ATOMS = 20
+"""Up to which the guard's bounds on energies hold as they stand."""
+
 
 class GuardConfig(Section):
-    """When a jump is discarded and its steps are done by true MD."""
+    """When a jump is discarded and its steps are done by true MD.
+
+    The bounds on energies are those of a molecule of up to 20 atoms, and grow with the square root
+    of the number of atoms beyond.
+    """
 
     enabled: bool = Field(True, description="false: nothing but non-finite numbers is caught")
     max_energy_error: Positive = Field(
-        10.0, description="largest change of the total energy in a macro-step, kJ/mol"
+        10.0,
+        description="largest change of the total energy in a macro-step, kJ/mol; times √(N/20) for "
+        "more than 20 atoms",
     )
     max_energy_debt: Positive = Field(
         10.0,
         description="largest energy that all jumps together may have added or lost and the "
-        "thermostat not yet taken back, kJ/mol",
+        "thermostat not yet taken back, kJ/mol; times √(N/20) for more than 20 atoms",
     )
     max_displacement_nm: Positive = Field(
         0.6, description="largest displacement of an atom from free flight, nm"

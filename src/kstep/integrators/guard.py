@@ -1,9 +1,11 @@
 """The guard: no jump that is not finite, goes too far or breaks the energy gets through."""
 
+import math
+
 import numpy as np
 from jaxtyping import Bool, Float
 
-from kstep.config import GuardConfig
+from kstep.config import GUARDED_ATOMS, GuardConfig
 from kstep.integrators.state import Replicas
 
 
@@ -19,16 +21,20 @@ def landing_is_sane(
 
 
 def energy_is_kept(
-    config: GuardConfig, error: Float[np.ndarray, " R"], debt: Float[np.ndarray, " R"]
+    config: GuardConfig,
+    error: Float[np.ndarray, " R"],
+    debt: Float[np.ndarray, " R"],
+    n_atoms: int,
 ) -> Bool[np.ndarray, " R"]:
     """After the corrector: finite, and the energy within the stated bounds (kJ/mol).
 
     `error` is what this macro-step changed the total energy by, `debt` what all of them would
     have with it. The second bound stops what the first cannot see: many small errors of one
-    sign.
+    sign. Errors of many atoms add up like independent ones, and so do the bounds.
     """
     finite = np.isfinite(error)
     if not config.enabled:
         return np.asarray(finite)
-    small = np.abs(error) <= config.max_energy_error
-    return np.asarray(finite & small & (np.abs(debt) <= config.max_energy_debt))
+    size = math.sqrt(max(1.0, n_atoms / GUARDED_ATOMS))
+    small = np.abs(error) <= size * config.max_energy_error
+    return np.asarray(finite & small & (np.abs(debt) <= size * config.max_energy_debt))

@@ -154,7 +154,8 @@ class MacroStep:
         with accounts.timing("conservation"):
             corrected = self._conservation.of_end(state, corrected)
             error = corrected.etot(self._masses) - state.etot(self._masses)
-            accepted = sane & energy_is_kept(config.guard, error, state.debt + error)
+            n_atoms = len(self._masses)
+            accepted = sane & energy_is_kept(config.guard, error, state.debt + error, n_atoms)
         return Attempt(corrected, error, accepted)
 
     def __call__(self, state: PhaseState) -> PhaseState:

@@ -21,13 +21,6 @@ from kstep.system.molecule import Molecule
 
 LENGTH_TOLERANCE_NM = 1e-6
 MASS_TOLERANCE_DA = 1e-3
-_BETWEEN_STEPS = (
-    openmm.AndersenThermostat,
-    openmm.MonteCarloBarostat,
-    openmm.MonteCarloAnisotropicBarostat,
-    openmm.MonteCarloMembraneBarostat,
-)
-"""What OpenMM does between the steps of its own integrators."""
 
 Shown = tuple[Replicas, Replicas]
 """Positions, nm, and velocities, nm/ps, as a Context gives them [1, N, 3]."""
@@ -94,7 +87,7 @@ class KStepIntegrator(openmm.CustomIntegrator):
         """Say which Context this integrator moves: once, before the first step.
 
         Raises ConfigError for another integrator's Context, and for a System that is not the
-        molecule: other atoms, masses or rigid bonds, a periodic box, a thermostat or barostat.
+        molecule: other atoms, masses or rigid bonds, a periodic box, a thermostat.
         """
         if context.getIntegrator() is not self:
             raise ConfigError(
@@ -174,7 +167,7 @@ def require_molecule(system: openmm.System, molecule: Molecule) -> None:
     wanted = _lengths(terms.bonds[rigid], terms.bond_constants[rigid, 1])
     constraints = map(system.getConstraintParameters, range(system.getNumConstraints()))
     found = {tuple(sorted((i, j))): length._value for i, j, length in constraints}
-    between = [f.getName() for f in system.getForces() if isinstance(f, _BETWEEN_STEPS)]
+    thermostats = [f for f in system.getForces() if isinstance(f, openmm.AndersenThermostat)]
     if system.getNumParticles() != molecule.n_atoms:
         wrong = f"has {system.getNumParticles()} particles, not the {molecule.n_atoms} of {name}"
     elif np.abs(particle_masses(system) - molecule.masses).max() > MASS_TOLERANCE_DA:
@@ -185,8 +178,8 @@ def require_molecule(system: openmm.System, molecule: Molecule) -> None:
         wrong = f"constrains distances to other lengths than those of {name}"
     elif system.usesPeriodicBoundaryConditions():
         wrong = f"is periodic, and {name} jumps as an isolated molecule"
-    elif between:
-        wrong = f"has an {between[0]} at work between steps, of which a jump makes none"
+    elif thermostats:
+        wrong = "has an AndersenThermostat, which acts between steps that a jump does not make"
     else:
         return
     raise ConfigError(

@@ -43,11 +43,15 @@ def of_system(config: Config, options: argparse.Namespace, network: Network) -> 
 
 
 def _alone(config: Config, network: Network) -> Config:
-    """Settings without what is for training on many molecules."""
+    """Settings without what is for training on many molecules, and with one limit of small steps.
+
+    A sampler that is exact would be blamed for the base step's own error without.
+    """
     chosen = {"network": network} if config.hybrid.network == "trained" else {}
     bursts = config.md.burst.model_copy(update={"count": 0})
     return config.model_copy(
         update={
+            "controls": config.controls.model_copy(update={"integrators": ["ghmc"]}),
             "md": config.md.model_copy(update={"burst": bursts}),
             "hybrid": config.hybrid.model_copy(update={**chosen, "molecules": None}),
         }

@@ -14,7 +14,7 @@ from kstep.integrators.correctors import CORRECTORS
 from kstep.integrators.ghmc import GhmcStep
 from kstep.integrators.outer_step import MacroStep
 from kstep.integrators.plain import Sampler
-from kstep.integrators.platforms import resolve_platform
+from kstep.integrators.platforms import Timing, resolve_platform, settled
 from kstep.integrators.state import Jump
 from kstep.integrators.thermostat import OrnsteinUhlenbeck
 from kstep.integrators.true_dynamics import TrueDynamics
@@ -38,7 +38,7 @@ class HybridRun:
         sampler: true Langevin dynamics, for starting states and the basin baseline.
         jump: the learned (or oracle) map.
         network: what the jump was loaded from.
-        seconds_per_ps: of the fastest baseline, timed just now in this process.
+        seconds_per_ps: of the fastest baseline, timed when the run began.
         record: provenance, equal for equal runs.
         report: told of the picoseconds simulated.
     """
@@ -79,12 +79,22 @@ the network's checkpoint, and the stride that `hybrid.k_steps: null` leaves to t
 def prepare(
     config: Config, molecule: PreparedMolecule, network: Network, report: Report
 ) -> HybridRun:
-    """Load the System and the trained jump of one molecule and time the baseline."""
+    """Load the System and the trained jump of one molecule and time the baseline.
+
+    The platform is chosen, and the baseline timed, when a run begins, and not where it goes on:
+    blocks of another platform would not be its own.
+    """
     md = config.md
     system = load_system(molecule, md.nonbonded_cutoff_nm, md.constraints, md.implicit_solvent)
-    platform, timing = resolve_platform(
-        config.hybrid.platform, system, molecule.positions, md.dt_ps
+    found = settled(
+        config.paths.run / "hybrid" / ".partial" / molecule.name,
+        {"fingerprint": molecule.fingerprint, "config_hash": run_hash(config)},
+        lambda: _timed(
+            *resolve_platform(config.hybrid.platform, system, molecule.positions, md.dt_ps),
+            md.dt_ps,
+        ),
     )
+    platform = found["platform"]
     corrector = CORRECTORS[config.hybrid.corrector]
     jump = load_learned_jump(
         network.checkpoint,
@@ -132,10 +142,14 @@ def prepare(
         sampler=Sampler(system, platform, md, molecule.name, lambda _: None),
         jump=jump,
         network=network,
-        seconds_per_ps=timing.fastest_step / md.dt_ps,
+        seconds_per_ps=found["s_per_ps"],
         record=record,
         report=report,
     )
+
+
+def _timed(platform: str, timing: Timing, dt_ps: float) -> Record:
+    return {"platform": platform, "s_per_ps": timing.fastest_step / dt_ps}
 
 
 def sampler_of(

@@ -31,6 +31,7 @@ def run(
     """
     chosen = _choose(config, molecules)
     _check_temperatures(config)
+    _check_friction(config)
     folder = config.paths.run / "hybrid"
     with exclusive(folder):
         return _run_all(config, chosen, networks, folder)
@@ -78,6 +79,17 @@ def _check_temperatures(config: Config) -> None:
             f"hybrid.temperature_K begins with {config.hybrid.temperatures[0]:g} but "
             f"md.temperature_K with {sampled[0]:g}: NVE windows and motion belong to the first, "
             "so begin both with the same."
+        )
+
+
+def _check_friction(config: Config) -> None:
+    """Raise ConfigError where the two sides would be dynamics of different kinds."""
+    own, baseline = config.hybrid.friction_per_ps, config.md.friction_per_ps
+    if config.hybrid.ensemble == "nvt" and own != baseline:
+        raise ConfigError(
+            f"hybrid.friction_per_ps is {own:g} but md.friction_per_ps {baseline:g}: rates of "
+            "transitions, which are judged, depend on friction: give both the same, or sample "
+            "averages alone with hybrid.ensemble=ghmc."
         )
 
 

@@ -5,11 +5,12 @@ from typing import no_type_check
 from kstep.compiled.functions import dot, exponential
 from kstep.compiled.lanes import load, splat, sqrt, store
 from kstep.compiled.machine import compiled, inlined
-from kstep.surrogates.force_field_like.bonded import NORMAL_ARM_NM, SOFT
+from kstep.surrogates.force_field_like.bonded import NEARLY_STRAIGHT, NORMAL_ARM_NM, SOFT
 from kstep.surrogates.force_field_like.kernel.geometry import (
     angle_at,
     bend_of,
     bond_at,
+    fold_of,
     links_at,
     stretch_of,
     turn_of,
@@ -40,6 +41,16 @@ def _antiderivative(derivative, value):
     return total
 
 
+@inlined
+@no_type_check
+def _beyond_powers(derivative, bend, area, along):
+    """What even powers of the bend of a straight angle lack, as `..bonded` has it."""
+    fold, _ = fold_of(area, along)
+    more, quartic = 2.0 * fold, 0.25 * derivative[3]
+    two, three = 0.5 * derivative[1], derivative[2] * (1.0 / 3.0)
+    return more * (two + three * bend + quartic * (2.0 * bend * bend + more))
+
+
 @compiled
 @no_type_check
 def _bonded(x, tables):
@@ -54,11 +65,13 @@ def _bonded(x, tables):
         first = stretch_of(sqrt(dot(one, one) + SOFT), NORMAL_ARM_NM)
         second = stretch_of(sqrt(dot(two, two) + SOFT), NORMAL_ARM_NM)
         total += _antiderivative(tables.bend[term], bend)
+        if tables.rest_angles[term] > NEARLY_STRAIGHT:
+            total += _beyond_powers(tables.bend[term], bend, area, along)
         total += tables.coupling[term, 0] * first * second
         total += tables.coupling[term, 1] * bend * (first + second)
     for term in range(len(tables.torsions)):
         one, two, _, first, second = links_at(x, tables.torsions[term])
-        cosine, _, _, _, _ = turn_of(one, two, first, second)
+        cosine, _, _, _, _ = turn_of(one, two, first, second, tables.fade[term])
         total += _antiderivative(tables.turn[term], cosine)
     return total
 
