@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kstep.interop.openmm_integrator import KStepIntegrator
     from kstep.protocols import Evaluation, Labels, Potential, Surrogate
     from kstep.referee.judgement import judge
+    from kstep.sampling.evidence import evidence
     from kstep.sampling.run import SampleSettings, reweight, sample
     from kstep.surrogates.class_two import ClassTwo
     from kstep.surrogates.force_field_like.surrogate import ForceFieldLike
@@ -32,6 +33,7 @@ _HOMES = {
     "ForceFieldLike": "kstep.surrogates.force_field_like.surrogate",
     "SampleSettings": "kstep.sampling.run",
     "adapt": "kstep.adaptation.rounds",
+    "evidence": "kstep.sampling.evidence",
     "judge": "kstep.referee.judgement",
     "reweight": "kstep.sampling.run",
     "sample": "kstep.sampling.run",
@@ -59,6 +61,7 @@ __all__ = [
     "Trajectory",
     "__version__",
     "adapt",
+    "evidence",
     "judge",
     "potentials",
     "reweight",

@@ -8,6 +8,7 @@ import pytest
 from kstep.errors import SimulationError
 from kstep.integrators.verlet import Constraints, ForceMover
 from kstep.protocols import Evaluation, Labels, Surrogate
+from kstep.sampling.evidence import evidence
 from kstep.sampling.ladder import Ladder, Moves, geometric
 from kstep.sampling.nested import NestedChain
 from kstep.sampling.run import SampleSettings, reweight, sample
@@ -262,3 +263,34 @@ def test_velocity_verlet_by_forces_is_reversible_and_second_order(phenol: Molecu
     arms = there[:, phenol.constraints[:, 0]] - there[:, phenol.constraints[:, 1]]
     lengths = np.linalg.norm(arms, axis=-1)
     np.testing.assert_allclose(lengths, np.tile(phenol.constraint_lengths, (3, 1)), rtol=1e-9)
+
+
+def test_enough_samples_that_agree_are_evidence() -> None:
+    surrogate = Dumbbell(2.5, 1.0)
+    settings = replace(SETTINGS, chains=8, per_chain=800, spacing_ps=0.4, settling_ps=3.0)
+    found = sample(MOLECULE, TRUTH, surrogate, settings=settings, show_progress=False)
+    assert str(evidence(found)) == "exact by construction and converged"
+
+
+def test_a_chain_stuck_in_one_basin_is_no_evidence() -> None:
+    """A surrogate with a wall between the wells, each chain in the one that it began in."""
+    wall = Dumbbell(height=40.0)
+    starts = np.array([[[0.0, 0.0, 0.0], [0.25, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.35, 0.0, 0.0]]])
+    found = sample(MOLECULE, TRUTH, wall, settings=SETTINGS, starts=starts, show_progress=False)
+    assert not evidence(found).holds
+    assert "observables have not converged" in str(evidence(found))
+
+
+def test_a_missing_basin_shows_in_the_weights() -> None:
+    """The surrogate lifts the well where the truth is at home: few samples there carry all."""
+    found = reweight(
+        MOLECULE, Dumbbell(3.0, -6.0), Dumbbell(3.0, 8.0), settings=SETTINGS, show_progress=False
+    )
+    assert not evidence(found).holds
+    assert "the weights' tail is too heavy" in str(evidence(found))
+
+
+def test_one_chain_is_too_few() -> None:
+    settings = replace(SETTINGS, chains=1)
+    found = sample(MOLECULE, TRUTH, TRUTH, settings=settings, show_progress=False)
+    assert "1 chains, 4 are needed" in str(evidence(found))

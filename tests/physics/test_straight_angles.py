@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kstep.regressed.networks.predictor import composition_of
 from kstep.surrogates.force_field_like import bonded
-from kstep.surrogates.force_field_like.kernel.jump import CompiledJump
+from kstep.surrogates.force_field_like.kernel.jump import CompiledJump, make_kernel
 from splitting_samples import Sample, ethylammonium, hydroxylamine, make_splitting
 from term_samples import joined_terms
 
@@ -124,3 +124,14 @@ def test_torsions_along_a_straight_angle_are_known() -> None:
     assert along.sum() == 3 + 1
     assert not along[improper].any()
     assert all({1, 2} <= set(chain) for chain in chains)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_compiled_energy_is_that_of_torch_across_the_line(name: str) -> None:
+    sample, model = SAMPLES[name], make_splitting(seed=5, noise=0.2)
+    x = across(sample)
+    species = torch.from_numpy(sample.numbers).expand(len(x), -1)
+    parameters = model.learned.parameters_of(species, sample.batch(len(x)))
+    expected = model.learned.energy(torch.from_numpy(x), parameters).numpy(force=True)
+    kernel = make_kernel(model.learned, sample.numbers, sample.masses, sample.terms)
+    np.testing.assert_allclose(kernel.energies(x), expected, rtol=0.0, atol=1e-9)

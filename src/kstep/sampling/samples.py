@@ -84,6 +84,11 @@ class Samples:
         """(Σ w)² / (n Σ w²): one for equal weights."""
         return float(1.0 / (self.weights.size * (self.weights**2).sum()))
 
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the weights differ: samples of the surrogate's ensemble, reweighted."""
+        return bool(np.ptp(self.weights) > 0.0)
+
     @cached_property
     def surrogate_quality(self) -> Weights:
         """How far the surrogate's ensemble is from the true one, by D at every proposal.
