@@ -30,9 +30,9 @@ from kstep.regressed.networks.jump import JumpModel
 from kstep.regressed.networks.physics import JumpPhysics, Scales
 from kstep.regressed.networks.predictor import make_predictor
 from kstep.regressed.training.objective import training_loss
-from kstep.surrogates.optimiser import make_optimiser
 from kstep.regressed.training.windows import WindowBatch
 from kstep.surrogates.force_field_like.terms import batch_terms
+from kstep.surrogates.optimiser import make_optimiser
 from kstep.surrogates.shipped import weights_file
 from kstep.system.force_field import pad_terms
 from kstep.system.molecule import Molecule

@@ -108,15 +108,23 @@ def _run_in_pool(
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes started meanwhile run on one thread."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+def environment_kept() -> Iterator[None]:
+    """Put environment variables that are set, changed or removed meanwhile back as they were."""
+    before = dict(os.environ)
     try:
         yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update({n: v for n, v in before.items() if os.environ.get(n) != v})
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started meanwhile run on one thread."""
+    with environment_kept():
+        os.environ.update(dict.fromkeys(_THREADS, "1"))
+        yield
 
 
 @contextmanager

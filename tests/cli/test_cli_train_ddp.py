@@ -14,7 +14,7 @@ import torch
 from kstep.config import TrainConfig
 from kstep.errors import ArtifactError, ConfigError, DeviceError
 from kstep.regressed import training as train
-from kstep.regressed.training.device import devices, set_threads
+from kstep.regressed.training.device import devices, guest
 from kstep.regressed.training.stream import BatchStream
 from kstep.regressed.training.windows import jump_windows
 from train_samples import make_config, make_dataset, make_files
@@ -120,13 +120,11 @@ def test_batches_are_dealt_out_in_turn(processes: int, first: int) -> None:
 
 
 def test_cores_are_shared_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = torch.get_num_threads()
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)))
     found = []
     for processes in (2, 8):
-        set_threads(TrainConfig(), processes)
-        found.append(torch.get_num_threads())
-    torch.set_num_threads(before)
+        with guest(TrainConfig(), processes):
+            found.append(torch.get_num_threads())
     assert found == [3, 1]
 
 

@@ -6,6 +6,7 @@ import mdtraj
 import numpy as np
 import openmm
 import pytest
+import torch
 from openmm import app, unit
 
 from kstep.config import GuardConfig, HybridConfig, load_config
@@ -193,6 +194,17 @@ def test_a_jump_of_another_molecule_does_not_crash_the_process(phenol, isobutano
     nowhere = np.zeros((1, phenol.n_atoms, 3))
     with pytest.raises(ConfigError, match="of 15 atoms was given 13"):
         jump(nowhere, nowhere, nowhere)
+
+
+def test_loading_and_making_a_jump_leaves_torchs_threads(isobutanol):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    jump = load_learned_jump(weights_file("splitting", K), isobutanol, K, DT, "closing_kick")
+    x = isobutanol.positions[None]
+    jump(x, np.zeros_like(x), np.zeros_like(x))
+    found = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    assert found == 2
 
 
 def test_a_motion_remover_is_heeded_and_temperatures_are_right(phenol, system, equilibrium):

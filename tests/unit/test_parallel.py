@@ -1,5 +1,6 @@
 """Parallel tasks: results by name, one failure does not take the others along."""
 
+import contextlib
 import os
 import signal
 from functools import partial
@@ -7,7 +8,7 @@ from functools import partial
 import pytest
 
 from kstep.errors import KstepError, MoleculeError
-from kstep.parallel import run_parallel
+from kstep.parallel import environment_kept, run_parallel
 
 
 def square(value: int, report) -> int:
@@ -49,6 +50,32 @@ def test_a_killed_worker_is_one_sentence(tmp_path):
     tasks = {"dies": die, "lives": partial(touch, tmp_path / "a")}
     with pytest.raises(KstepError, match="a worker process of test was killed"):
         run_parallel(tasks, 2, "test", [1.0] * 2, "it")
+
+
+def test_what_is_set_for_workers_does_not_stay(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    before = dict(os.environ)
+    tasks = {name: partial(threads_in_a_worker) for name in "ab"}
+    found = run_parallel(tasks, 2, "test", [1.0] * 2, "it")
+    assert found == {"a": ("1", "1"), "b": ("1", "1")}
+    assert dict(os.environ) == before
+
+
+def test_the_environment_is_put_back_after_a_failure_too(monkeypatch):
+    monkeypatch.setenv("KSTEP_KEPT", "a")
+    monkeypatch.setenv("KSTEP_REMOVED", "b")
+    before = dict(os.environ)
+    with contextlib.suppress(KstepError), environment_kept():
+        os.environ.update({"KSTEP_KEPT": "c", "KSTEP_NEW": "d"})
+        del os.environ["KSTEP_REMOVED"]
+        raise KstepError
+    assert dict(os.environ) == before
+
+
+def threads_in_a_worker(report) -> tuple[str, str]:
+    report(1.0)
+    return os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"]
 
 
 def die(report) -> None:

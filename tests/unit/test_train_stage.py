@@ -4,12 +4,14 @@ import csv
 import importlib.util
 import itertools
 import json
+import os
 import resource
 import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -20,7 +22,7 @@ from kstep.errors import ArtifactError, ConfigError, DeviceError, KstepError, Si
 from kstep.regressed import training as train
 from kstep.regressed.networks.checkpoint import load_jump
 from kstep.regressed.training import module, provenance
-from kstep.regressed.training.device import set_threads
+from kstep.regressed.training.device import guest
 from kstep.regressed.training.keeper import VALIDATION_WINDOWS, draw_windows
 from kstep.regressed.training.module import JumpTraining
 from train_samples import make_config, make_files
@@ -111,6 +113,28 @@ def test_same_seed_same_weights(
     assert again.read_bytes() == (finished[1] / "best.ckpt").read_bytes()
     for name in ("record.json", "metrics.csv", "displacements.csv"):
         assert again.with_name(name).read_bytes() == (finished[1] / name).read_bytes()
+
+
+def test_a_training_leaves_the_process_as_it_was(files: Files, tmp_path: Path) -> None:
+    """Threads, environment variables and random states (beartype draws from Python's own)."""
+    torch.set_num_threads(2)
+    np.random.seed(5)  # noqa: NPY002
+    torch.manual_seed(5)
+
+    def process() -> tuple[object, ...]:
+        numbers = np.random.get_state()  # noqa: NPY002
+        return (
+            torch.get_num_threads(),
+            dict(os.environ),
+            (numbers[1].tolist(), numbers[2:]),
+            torch.get_rng_state().tolist(),
+        )
+
+    before = process()
+    train.run(make_config(tmp_path, "train.threads=1"), *files)
+    after = process()
+    torch.set_num_threads(1)
+    assert after == before
 
 
 def test_another_seed_other_weights(
@@ -260,10 +284,9 @@ def test_threads_are_those_of_the_cores_it_may_use(
 ) -> None:
     before = torch.get_num_threads()
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {3, 5, 8})
-    set_threads(make_config(tmp_path, "train.threads=0").train, processes=1)
-    found = torch.get_num_threads()
-    torch.set_num_threads(before)
-    assert found == 3
+    with guest(make_config(tmp_path, "train.threads=0").train, processes=1):
+        assert torch.get_num_threads() == 3
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("tracker", ["wandb", "wandb-offline", "tensorboard"])

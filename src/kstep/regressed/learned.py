@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from kstep.artifacts import Record
 from kstep.config import Config, Landing
 from kstep.errors import ConfigError
@@ -12,7 +10,7 @@ from kstep.integrators.state import Replicas
 from kstep.regressed.networks.checkpoint import load_jump
 from kstep.regressed.networks.jump import JumpModel
 from kstep.regressed.networks.physics import require_match
-from kstep.regressed.networks.predictor import JumpPredictor, make_predictor
+from kstep.regressed.networks.predictor import JumpPredictor, make_predictor, one_thread
 from kstep.system.prepared import PreparedMolecule
 
 
@@ -75,12 +73,9 @@ def load_learned_jump(
     A splitting is composed as asked for (`SplittingJump.composed`): any number and length of base
     steps, drifts, impulse and masses suit its learned force. Other jumps leave no such choice.
 
-    Sets torch to one thread: for one small molecule a second thread costs more than it gives.
-
     Raises ArtifactError when the checkpoint is missing or was trained for another stride, base
     step, landing, set of elements or masses, or on another preparation of this molecule.
     """
-    torch.set_num_threads(1)
     model = load_jump(checkpoint).model.composed(k_steps, dt_ps, drifts_per_step, impulse)
     require_match(
         model.physics,
@@ -94,7 +89,8 @@ def load_learned_jump(
         molecule=molecule.name,
         potential=molecule.potential_title,
     )
-    predictor = make_predictor(model, molecule.numbers, molecule.masses, molecule.terms)
+    with one_thread():  # sums over several might end in other digits
+        predictor = make_predictor(model, molecule.numbers, molecule.masses, molecule.terms)
     physics = model.physics
     ends = (physics.k_steps, physics.landing, physics.closing_ps)
     return LearnedJump(predictor, *ends, molecule.n_atoms)

@@ -1,6 +1,8 @@
 """A trained jump for the hybrid loop: NumPy states in, NumPy states out."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -101,7 +103,7 @@ class RegressedPredictor:
         """As of every `JumpPredictor`."""
         # Centred in float64: far from the origin float32 would lose the geometry.
         centred = x - np.einsum("rni,n->ri", x, self._molecule.weights)[:, None]
-        with torch.inference_mode():
+        with one_thread(), torch.inference_mode():
             dx, dv = self._jump(*(self._molecule.tensor(array) for array in (centred, v, f)))
         return x + dx.cpu().numpy(), v + dv.cpu().numpy()
 
@@ -134,7 +136,7 @@ class DirectPredictor:
 
     def __call__(self, x: Replicas, v: Replicas, f: Replicas) -> tuple[Replicas, Replicas]:
         """As of every `JumpPredictor`."""
-        with torch.no_grad():
+        with one_thread(), torch.no_grad():
             species, masses, terms = self._molecule.copies(len(x))
             tensor = self._molecule.tensor
             batch = JumpBatch(species, masses, tensor(x), tensor(v), tensor(f), terms)
@@ -142,6 +144,17 @@ class DirectPredictor:
             lost = (end.missed > CONVERGED)[:, None, None]
             landed = [part.masked_fill(lost, torch.nan).cpu() for part in (end.x, moving)]
         return landed[0].numpy(), landed[1].numpy()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread meanwhile: on a small molecule a second costs more than it gives."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def composition_of(model: SplittingJump) -> Composition:

@@ -1,13 +1,16 @@
 """Where the training runs."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
+from pytorch_lightning.utilities.seed import isolate_rng
 
 from kstep.config import TrainConfig
 from kstep.errors import ConfigError, DeviceError
-from kstep.parallel import available_cores
+from kstep.parallel import available_cores, environment_kept
 
 Precision = Literal["bf16-mixed", "32-true"]
 
@@ -50,6 +53,17 @@ def precision(config: TrainConfig, accelerator: str) -> Precision:
     return "bf16-mixed" if config.amp and accelerator == "gpu" else "32-true"
 
 
-def set_threads(config: TrainConfig, processes: int) -> None:
-    """Give torch `train.threads` threads, or its share of the cores among a node's processes."""
+@contextmanager
+def guest(config: TrainConfig, processes: int) -> Iterator[None]:
+    """A training among other work: what it sets for all of the process is put back in the end.
+
+    Torch gets `train.threads` threads, or its share of the cores among a node's processes; random
+    states and environment variables, Lightning's seed among them, are those of before afterwards.
+    """
+    threads = torch.get_num_threads()
     torch.set_num_threads(config.threads or max(1, available_cores() // processes))
+    try:
+        with isolate_rng(include_cuda=False), environment_kept():
+            yield
+    finally:
+        torch.set_num_threads(threads)

@@ -18,7 +18,7 @@ from kstep.regressed.networks.checkpoint import load_jump
 from kstep.regressed.networks.jump import JumpModel
 from kstep.regressed.training.beginnings import first_model
 from kstep.regressed.training.data import TrainingData, read_data
-from kstep.regressed.training.device import set_threads
+from kstep.regressed.training.device import guest
 from kstep.regressed.training.history import write_rows
 from kstep.regressed.training.keeper import Keeper, draw_windows
 from kstep.regressed.training.module import JumpTraining
@@ -65,11 +65,11 @@ def run(config: Config, dataset: Path, splits: Path) -> Path:
         if not is_finished(folder, identity):
             last = read_last(folder, identity)
             trainer.logger = make_tracker(config.train, folder, config.model_dump(mode="json"))
-            set_threads(config.train, trainer.num_devices)
-            data = read_data(config, dataset, splits)
-            training = _train(config, data, identity, folder, last, trainer)
-            if trainer.is_global_zero:
-                _conclude(folder, data, training)
+            with guest(config.train, trainer.num_devices):
+                data = read_data(config, dataset, splits)
+                training = _train(config, data, identity, folder, last, trainer)
+                if trainer.is_global_zero:
+                    _conclude(folder, data, training)
     if not trainer.is_global_zero:
         sys.exit()  # what follows a training is the first process's to do
     return folder / "best.ckpt"

@@ -6,7 +6,6 @@ its beginning, and its Trainer knows which of them it is.
 """
 
 import logging
-import os
 import signal
 import warnings
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from kstep.config import TrainConfig
 from kstep.errors import ConfigError
+from kstep.parallel import environment_kept
 from kstep.regressed.training.device import accelerator, devices, precision
 from kstep.regressed.training.module import JumpTraining
 from kstep.regressed.training.stream import BatchStream
@@ -84,18 +84,16 @@ def _own_processes(trainer: pl.Trainer) -> Iterator[None]:
     Lightning describes the processes in environment variables, which the next Trainer would take
     for a launcher's. When this process fails, those that it started would wait for it.
     """
-    environment = dict(os.environ)
-    try:
-        yield
-    except BaseException:
-        if trainer.strategy.launcher is not None:
-            trainer.strategy.launcher.kill(signal.SIGKILL)
-        raise
-    finally:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-        os.environ.clear()
-        os.environ.update(environment)
+    with environment_kept():
+        try:
+            yield
+        except BaseException:
+            if trainer.strategy.launcher is not None:
+                trainer.strategy.launcher.kill(signal.SIGKILL)
+            raise
+        finally:
+            if torch.distributed.is_available() and torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()
 
 
 @contextmanager
