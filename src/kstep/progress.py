@@ -15,7 +15,7 @@ class Bar(tqdm):  # type: ignore[type-arg] # at run time it takes no type
 
     _begun = False
 
-    def update(self, n: float | None = 1) -> bool | None:
+    def update(self, n: float | int | None = 1) -> bool | None:
         """Advance by some work; the first of it starts the clock."""
         if self._begun:
             return super().update(n)

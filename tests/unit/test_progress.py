@@ -19,7 +19,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_what_comes_before_the_first_work_is_no_measure_of_the_rest(clock: list[float]) -> None:
     with progress("nvt", 100.0, "ps") as bar:
         clock[0] += HOUR  # compiling
-        bar.update(1.0)
+        bar.update(1)
         assert "1/100 ps [00:00<?" in str(bar)
         clock[0] += 10.0
         bar.update(1.0)

@@ -1,4 +1,5 @@
 """Machine code for eight replicas in lockstep (Numba).
 
-`lanes`, `functions` of them, RATTLE (`rigid`).
+`machine`: how functions are compiled · `cache`: where the code is kept · `lanes`, `functions` of
+them, RATTLE (`rigid`).
 """
