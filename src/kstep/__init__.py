@@ -33,6 +33,7 @@ _HOMES = {
     "ForceFieldLike": "kstep.surrogates.force_field_like.surrogate",
     "SampleSettings": "kstep.sampling.run",
     "adapt": "kstep.adaptation.rounds",
+    "potentials": "kstep.potentials",
     "evidence": "kstep.sampling.evidence",
     "judge": "kstep.referee.judgement",
     "reweight": "kstep.sampling.run",
@@ -72,10 +73,9 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name == "__version__":
         value: object = importlib.import_module("importlib.metadata").version("md-kstep")
-    elif name == "potentials":
-        value = importlib.import_module("kstep.potentials")
     elif name in _HOMES:
-        value = getattr(importlib.import_module(_HOMES[name]), name)
+        home = importlib.import_module(_HOMES[name])
+        value = home if _HOMES[name] == f"{__name__}.{name}" else getattr(home, name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value  # found without this function from now on

@@ -63,7 +63,7 @@ class PreparedMolecule(Molecule):
         kinds of those that no network's force-field terms stand for.
         """
         if self.potential.name == "system":
-            text = self.system_xml.read_text()
+            text = self.system_xml.read_text(encoding="utf-8")
             return " ".join(["system", forces_hash(text)[:_HASH_DIGITS], *foreign_forces(text)])
         # Molecules made before other settings were kept have their defaults.
         prep = PrepConfig().model_copy(update=self.manifest.get("config", {}))
@@ -81,7 +81,7 @@ class PreparedMolecule(Molecule):
         Raises ArtifactError when the file is missing or holds no System.
         """
         try:
-            return external_forces(self.system_xml.read_text())
+            return external_forces(self.system_xml.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             raise ArtifactError(
                 f"{self.system_xml} is not an OpenMM System: delete its folder and run "
