@@ -224,7 +224,7 @@ def test_a_replica_too_fast_for_its_constraints_is_no_number() -> None:
     assert np.isnan(landed_x[1]).any()
     assert np.isnan(landed_v[1]).any()
     np.testing.assert_array_equal(landed_x[0], alone[0][0])
-    sane = landing_is_sane(GuardConfig(enabled=False), x, landed_x, landed_v)
+    sane = landing_is_sane(GuardConfig(enabled=False), x, landed_x, landed_v, 0.016)
     assert sane.tolist() == [True, False, True]
 
 

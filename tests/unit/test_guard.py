@@ -1,10 +1,10 @@
-"""The guard's bounds on energies: those of small molecules as they stand, of large ones by size."""
+"""The guard: bounds on energies by the size of a molecule, on distances by the length of a jump."""
 
 import numpy as np
 import pytest
 
 from kstep.config import GuardConfig
-from kstep.integrators.guard import energy_is_kept
+from kstep.integrators.guard import energy_is_kept, landing_is_sane
 
 SCATTER = np.random.default_rng(0).normal(0.0, 2.5, (400, 400))
 """Independent errors of atoms, kJ/mol·√(atoms)⁻¹ of a molecule of 20."""
@@ -38,3 +38,17 @@ def test_errors_of_one_size_an_atom_are_refused_alike_in_every_molecule() -> Non
 def test_a_guard_that_is_off_lets_all_finite_energies_through() -> None:
     huge = np.array([1e9, np.inf])
     assert energy_is_kept(GuardConfig(enabled=False), huge, huge, 20).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("duration", "distance", "sane"),
+    [(0.016, 0.59, True), (0.016, 0.61, False), (1.0, 9.0, True), (1.0, 11.0, False)],
+)
+def test_a_long_jump_may_lead_farther_from_free_flight(
+    duration: float, distance: float, sane: bool
+) -> None:
+    """A hydrogen flies 2 nm in a ps: forces that turn it round take it as far from that."""
+    flight = np.zeros((1, 2, 3))
+    x = flight + np.array([[0.0, 0.0, 0.0], [distance, 0.0, 0.0]])
+    found = landing_is_sane(GuardConfig(max_displacement_nm=0.6), flight, x, flight, duration)
+    assert found.tolist() == [sane]

@@ -40,7 +40,9 @@ class GuardConfig(Section):
         "thermostat not yet taken back, kJ/mol; times √(N/20) for more than 20 atoms",
     )
     max_displacement_nm: Positive = Field(
-        0.6, description="largest displacement of an atom from free flight, nm"
+        0.6,
+        description="largest displacement of an atom from free flight, nm; 10 nm/ps times the "
+        "duration of the jump where that is more",
     )
 
 

@@ -94,5 +94,5 @@ class GhmcStep(MacroStep):
         """
         end = attempt.state
         flight = end.x - self._jump_duration * end.v
-        back = landing_is_sane(self._guard, flight, state.x, -state.v)
+        back = landing_is_sane(self._guard, flight, state.x, -state.v, self._jump_duration)
         return np.asarray(attempt.accepted & back)

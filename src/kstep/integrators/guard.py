@@ -8,16 +8,29 @@ from jaxtyping import Bool, Float
 from kstep.config import GUARDED_ATOMS, GuardConfig
 from kstep.integrators.state import Replicas
 
+FASTEST = 10.0
+"""nm/ps, of an atom: four times a hydrogen's thermal velocity. A long jump may lead as far from free
+flight as that, whatever `max_displacement_nm` says of short ones."""
+
 
 def landing_is_sane(
-    config: GuardConfig, free_flight: Replicas, x: Replicas, v: Replicas
+    config: GuardConfig, free_flight: Replicas, x: Replicas, v: Replicas, duration: float
 ) -> Bool[np.ndarray, " R"]:
-    """Before any force is spent: finite, and no atom too far (nm) from its free flight."""
+    """Before any force is spent: finite, and no atom too far from its free flight.
+
+    Args:
+        config: the bound for short jumps, nm.
+        free_flight: where atoms would be without forces, nm.
+        x: where they are, nm.
+        v: nm/ps.
+        duration: of the jump, ps.
+    """
     finite = np.isfinite(x).all(axis=(1, 2)) & np.isfinite(v).all(axis=(1, 2))
     if not config.enabled:
         return np.asarray(finite)
     distance = np.linalg.norm(np.where(np.isfinite(x), x, 0.0) - free_flight, axis=-1)
-    return np.asarray(finite & (distance.max(axis=1) <= config.max_displacement_nm))
+    farthest = max(config.max_displacement_nm, FASTEST * duration)
+    return np.asarray(finite & (distance.max(axis=1) <= farthest))
 
 
 def energy_is_kept(

@@ -140,7 +140,7 @@ class MacroStep:
             x, v = self._jump(state.x, state.v, state.forces)
         with accounts.timing("conservation"):
             free_flight = state.x + self._jump_duration * state.v
-            sane = landing_is_sane(config.guard, free_flight, x, v)
+            sane = landing_is_sane(config.guard, free_flight, x, v, self._jump_duration)
             # A jump that is not sane goes no further; what follows must see finite numbers.
             x = np.where(sane[:, None, None], x, free_flight)
             v = np.where(sane[:, None, None], v, state.v)

@@ -131,5 +131,6 @@ def _pareto_k(reduced: Chains, weights: Chains) -> float:
     with np.errstate(all="ignore"):
         independent = float(array_stats.ess(weights, method="mean", relative=True))
     share = min(independent, 1.0) if np.isfinite(independent) and independent > 0.0 else 1.0
-    _, shape = array_stats.psislw(reduced - ordered[0], r_eff=share, axis=(0, 1))
+    with np.errstate(all="ignore"):  # weights that are equal but for rounding
+        _, shape = array_stats.psislw(reduced - ordered[0], r_eff=share, axis=(0, 1))
     return float(shape)
