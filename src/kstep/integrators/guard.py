@@ -9,8 +9,8 @@ from kstep.config import GUARDED_ATOMS, GuardConfig
 from kstep.integrators.state import Replicas
 
 FASTEST = 10.0
-"""nm/ps, of an atom: four times a hydrogen's thermal velocity. A long jump may lead as far from free
-flight as that, whatever `max_displacement_nm` says of short ones."""
+"""nm/ps, of an atom: four times a hydrogen's thermal velocity. A long jump may lead as far from
+free flight as that, whatever `max_displacement_nm` says of short ones."""
 
 
 def landing_is_sane(
