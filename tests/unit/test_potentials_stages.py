@@ -127,6 +127,29 @@ def test_a_molecule_that_falls_apart_is_refused(tmp_path, monkeypatch, capsys):
     assert "methanol: at the minimum of gfn2-xtb the bond between C1 and O2 is broken" in said
 
 
+def test_a_minimum_where_a_force_is_left_is_none(tmp_path, monkeypatch, capsys):
+    """Springs between all atoms, and a kink where the first two are at their distance."""
+    rest: dict[str, np.ndarray] = {}
+
+    def kinked(self: CachedPotential, x: np.ndarray) -> tuple[float, np.ndarray]:
+        arms = x[:, None] - x[None]
+        lengths = np.linalg.norm(arms, axis=-1) + np.eye(len(x))
+        excess = lengths - rest.setdefault("lengths", lengths)
+        forces = -1e5 * ((excess / lengths)[..., None] * arms).sum(axis=1)
+        pull = -400.0 * np.sign(excess[0, 1] - 1e-4) * arms[0, 1] / lengths[0, 1]
+        forces[0], forces[1] = forces[0] + pull, forces[1] - pull
+        return 2.5e4 * float((excess**2).sum()) + 400.0 * abs(excess[0, 1] - 1e-4), forces
+
+    monkeypatch.setattr(CachedPotential, "__call__", kinked)
+    listed = tmp_path / "molecules.smi"
+    listed.write_text("CO methanol\n")
+    with pytest.raises(MoleculeError):
+        prepare(configure(tmp_path), listed)
+    said = capsys.readouterr().err
+    assert "methanol: where gfn2-xtb is lowest a force of" in said
+    assert "its energy is not smooth there" in said
+
+
 def test_a_given_system_leaves_nothing_to_prepare(tmp_path):
     with pytest.raises(ConfigError, match="leaves nothing to prepare"):
         prepare(load_config([], ["potential.name=system"]), tmp_path / "molecules.smi")

@@ -14,6 +14,9 @@ from kstep.system.preparation.conformers import Conformer
 from kstep.system.preparation.geometry import fault
 from kstep.units import ANGSTROM_PER_NM, NM_PER_ANGSTROM
 
+UNSETTLED = 50.0
+"""kJ/mol/nm that may be left of a force at a minimum: a fortieth of a thermal one."""
+
 
 def settle(
     conformer: Conformer, system: openmm.System, config: PotentialConfig, name: str
@@ -39,6 +42,13 @@ def settle(
     potential = make_potential(config, molecule)
     check_forces(potential.source, molecule, potential.label)
     minimum = relax(potential, start)
+    left = float(np.abs(potential(minimum)[1]).max())
+    if not left <= UNSETTLED:
+        raise MoleculeError(
+            f"{name}: where {config.name} is lowest a force of {left:.3g} kJ/mol/nm is left, so "
+            "that its energy is not smooth there: correct it, tighten its accuracy, or leave the "
+            "molecule out."
+        )
     found = fault(mol, ANGSTROM_PER_NM * minimum)
     if found is not None:
         raise MoleculeError(
