@@ -129,6 +129,28 @@ class Kernel:
         return energies
 
 
+class ByKernel:
+    """What a surrogate that has a kernel does by it: the energies, the forces and the moving."""
+
+    @property
+    def _kernel(self) -> Kernel:
+        raise NotImplementedError("of each surrogate")
+
+    def evaluate(self, x: Replicas) -> Evaluation:
+        """Energies and forces at x, nm."""
+        return self._kernel.evaluate(x)
+
+    def energies(self, x: Replicas) -> Float[np.ndarray, " R"]:
+        """Energies alone, kJ/mol."""
+        return self._kernel.energies(x)
+
+    def verlet(
+        self, x: Replicas, v: Replicas, n_steps: int, dt_ps: float
+    ) -> tuple[Replicas, Replicas]:
+        """Velocity Verlet with RATTLE, by machine code."""
+        return self._kernel.verlet(x, v, n_steps, dt_ps)
+
+
 @compiled
 @no_type_check
 def _propagate(x, v, f, composition, tables, rigid, scratch, rigid_scratch):

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from kstep.artifacts import hash_bytes, read_npz, write_npz
-from kstep.compiled.propagation import Kernel
+from kstep.compiled.propagation import ByKernel, Kernel
 from kstep.errors import ArtifactError, KstepError
-from kstep.protocols import Evaluation, Identity, Labels, Replicas
+from kstep.protocols import Identity, Labels, Replicas
 from kstep.surrogates.class_two.design import design, seen_in
 from kstep.surrogates.class_two.fit import expected, fit
 from kstep.surrogates.class_two.form import Form, form_of
@@ -50,7 +50,7 @@ class Uncertainty:
 
 
 @dataclass(frozen=True, eq=False)
-class ClassTwo:
+class ClassTwo(ByKernel):
     """A force field that is linear in its parameters, fitted in closed form.
 
     Attributes:
@@ -88,20 +88,6 @@ class ClassTwo:
             "parameters": hash_bytes(content),
             "learned_from": list(self.learned_from),
         }
-
-    def evaluate(self, x: Replicas) -> Evaluation:
-        """Energies and forces at x, nm."""
-        return self._kernel.evaluate(x)
-
-    def energies(self, x: Replicas) -> Float[np.ndarray, " R"]:
-        """Energies alone, kJ/mol."""
-        return self._kernel.energies(x)
-
-    def verlet(
-        self, x: Replicas, v: Replicas, n_steps: int, dt_ps: float
-    ) -> tuple[Replicas, Replicas]:
-        """Velocity Verlet with RATTLE, by machine code."""
-        return self._kernel.verlet(x, v, n_steps, dt_ps)
 
     def fit(self, labels: Labels) -> "ClassTwo":
         """The force field that these labels ask for, whatever was learned before.

@@ -8,15 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float
 
 from kstep.artifacts import hash_bytes, write_bytes
-from kstep.compiled.propagation import Kernel
+from kstep.compiled.propagation import ByKernel, Kernel
 from kstep.config import ModelConfig
 from kstep.errors import ArtifactError
-from kstep.protocols import Evaluation, Identity, Labels, Replicas
+from kstep.protocols import Identity, Labels
 from kstep.surrogates.force_field_like.fit import FitSettings, Report, fit_network
 from kstep.surrogates.force_field_like.kernel import make_kernel
 from kstep.surrogates.force_field_like.layers import silence
@@ -30,7 +28,7 @@ JUMP_SCHEMA = "kstep.jump"
 
 
 @dataclass(frozen=True, eq=False)
-class ForceFieldLike:
+class ForceFieldLike(ByKernel):
     """A learned potential in the form of a force field, for one molecule.
 
     Attributes:
@@ -90,20 +88,6 @@ class ForceFieldLike:
             "weights": hash_bytes(weights),
             "learned_from": list(self.learned_from),
         }
-
-    def evaluate(self, x: Replicas) -> Evaluation:
-        """Energies and forces at x, nm."""
-        return self._kernel.evaluate(x)
-
-    def energies(self, x: Replicas) -> Float[np.ndarray, " R"]:
-        """Energies alone, kJ/mol."""
-        return self._kernel.energies(x)
-
-    def verlet(
-        self, x: Replicas, v: Replicas, n_steps: int, dt_ps: float
-    ) -> tuple[Replicas, Replicas]:
-        """Velocity Verlet with RATTLE, by machine code."""
-        return self._kernel.verlet(x, v, n_steps, dt_ps)
 
     def fit(self, labels: Labels) -> "ForceFieldLike":
         """Trained further on labels, for `settings.steps` steps."""
