@@ -41,8 +41,8 @@ class GuardConfig(Section):
     )
     max_displacement_nm: Positive = Field(
         0.6,
-        description="largest displacement of an atom from free flight, nm; 10 nm/ps times the "
-        "duration of the jump where that is more",
+        description="largest displacement of an atom from free flight, nm; and 10 nm/ps for what "
+        "a jump takes longer than 0.08 ps",
     )
 
 

@@ -8,9 +8,12 @@ from jaxtyping import Bool, Float
 from kstep.config import GUARDED_ATOMS, GuardConfig
 from kstep.integrators.state import Replicas
 
+SHORT_PS = 0.08
+"""Jumps up to here have the bound on displacements as it stands."""
+
 FASTEST = 10.0
-"""nm/ps, of an atom: four times a hydrogen's thermal velocity. A long jump may lead as far from
-free flight as that, whatever `max_displacement_nm` says of short ones."""
+"""nm/ps, of an atom: four times a hydrogen's thermal velocity. A jump longer than `SHORT_PS` may
+lead as much farther from free flight as that takes an atom in the rest of its time."""
 
 
 def landing_is_sane(
@@ -29,7 +32,7 @@ def landing_is_sane(
     if not config.enabled:
         return np.asarray(finite)
     distance = np.linalg.norm(np.where(np.isfinite(x), x, 0.0) - free_flight, axis=-1)
-    farthest = max(config.max_displacement_nm, FASTEST * duration)
+    farthest = config.max_displacement_nm + FASTEST * max(duration - SHORT_PS, 0.0)
     return np.asarray(finite & (distance.max(axis=1) <= farthest))
 
 
