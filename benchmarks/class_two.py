@@ -18,12 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from kstep.adaptation.rounds import AdaptSettings, adapt_in_rounds
-from kstep.config import PotentialConfig
-from kstep.potentials import make_potential
-from kstep.protocols import Evaluation, Identity, Replicas
+from kstep.potentials import Xtb
+from kstep.referee.statistics.reweighting import weigh
 from kstep.sampling.ladder import Moves
 from kstep.sampling.run import SampleSettings, sample
-from kstep.sampling.samples import predicted_acceptance
 from kstep.surrogates.class_two import ClassTwo
 from kstep.system.molecule import Molecule
 from kstep.system.prepared import load_molecule
@@ -32,24 +30,6 @@ from kstep.units import BOLTZMANN
 TEMPERATURE_K = 300.0
 STEPS = 3000
 """Of velocity Verlet that are timed."""
-
-
-class Gfn2:
-    """GFN2-xTB of one molecule, as a potential of replicas."""
-
-    def __init__(self, molecule: Molecule) -> None:
-        config = PotentialConfig(name="gfn2-xtb")
-        self._one = make_potential(config, molecule.name, molecule.numbers, molecule.positions)
-
-    @property
-    def identity(self) -> Identity:
-        """As of every potential."""
-        return {"potential": "gfn2-xtb"}
-
-    def evaluate(self, x: Replicas) -> Evaluation:
-        """As of every potential."""
-        energies, forces = zip(*(self._one(np.ascontiguousarray(one)) for one in x), strict=True)
-        return Evaluation(np.array(energies), np.array(forces))
 
 
 def main() -> None:
@@ -81,7 +61,7 @@ def adapted(molecule: Molecule, rounds: tuple[int, ...], hottest_K: float) -> Cl
     settings = AdaptSettings(labels=rounds, target_acceptance=2.0, hottest_K=hottest_K, rungs=rungs)
     surrogate = ClassTwo.of(molecule)
     for found in adapt_in_rounds(
-        molecule, Gfn2(molecule), surrogate, settings=settings, show_progress=False
+        molecule, Xtb("GFN2-xTB").of(molecule), surrogate, settings=settings, show_progress=False
     ):
         print(f"  {found}", flush=True)
         surrogate, labels = found.surrogate, found.labels
@@ -94,9 +74,13 @@ def adapted(molecule: Molecule, rounds: tuple[int, ...], hottest_K: float) -> Cl
 def judge(molecule: Molecule, learned: ClassTwo, settings: SampleSettings) -> None:
     """Acceptance and D over a nested chain."""
     samples = sample(
-        molecule, Gfn2(molecule), learned, temperature_K=TEMPERATURE_K, settings=settings,
+        molecule,
+        Xtb("GFN2-xTB"),
+        learned,
+        temperature_K=TEMPERATURE_K,
+        settings=settings,
         show_progress=False,
-    )  # fmt: skip
+    )
     difference = samples.proposed_difference[np.isfinite(samples.proposed_difference)]
     states = samples.x[::4].reshape(-1, molecule.n_atoms, 3)
     predicted = learned.uncertainty(states)
@@ -105,7 +89,7 @@ def judge(molecule: Molecule, learned: ClassTwo, settings: SampleSettings) -> No
         f"{difference.std() / (BOLTZMANN * TEMPERATURE_K):.2f} kT "
         f"(predicted {predicted.spread(TEMPERATURE_K):.2f}); accepted "
         f"{samples.accepted.mean():.1%} of {samples.accepted.size} (erfc(s/2) "
-        f"{predicted_acceptance(difference, TEMPERATURE_K):.1%}, predicted "
+        f"{weigh(difference[None], TEMPERATURE_K).predicted_acceptance:.1%}, predicted "
         f"{predicted.acceptance(TEMPERATURE_K):.1%}); {microseconds(molecule, learned):.1f} µs",
         flush=True,
     )

@@ -1,5 +1,5 @@
 """Machine code for eight replicas in lockstep (Numba).
 
 `machine`: how functions are compiled · `cache`: where the code is kept · `lanes`, `functions` of
-them, RATTLE (`rigid`).
+them · `rigid`: RATTLE · `propagation`: drifts and kicks by any compiled force.
 """

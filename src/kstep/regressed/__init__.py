@@ -1,5 +1,5 @@
 """Networks that return whole jumps, with a vocabulary of their own.
 
-`windows`: k-step windows · `networks`: TorchMD-Net's ET and the propagator · `training`: by
-Lightning · `adaptation`: to one molecule, by true bursts.
+`windows`: k-step windows · `networks`: TorchMD-Net's ET, the propagator, and the splitting in their
+form · `training`: by Lightning · `learned`: a trained network as a jump.
 """

@@ -1,12 +1,12 @@
 """The jump: a network that maps (x, v, F) over k base steps, and what surrounds it.
 
 `batch`: what goes in and comes out · `physics`: stride, landing, scales, caps · `jump`: units,
-free flight, caps and momenta, shared by both architectures · `terms`, `internal`, `pairs`,
+free flight, caps and momenta, shared by both regressing architectures · `internal`, `pairs`,
 `operators`, `propagator`: the operator network · `equivariant_transformer`: TorchMD-Net's ET
-with vector inputs · `build`: configuration → model · `checkpoint`: one self-contained file ·
-`splitting`, `constraints`: drifts and kicks · `potential`, `chemistry`, `bonded`, `nonbonded`: the
-learned potential · `compiled`: both as machine code · `predictor`: NumPy in, NumPy out, for the
-hybrid loop · `summary`: the model as text.
+with vector inputs · `splitting`: drifts and kicks, by `kstep.surrogates.force_field_like` or by
+`direct_kicks` · `build`: configuration → model · `checkpoint`: one self-contained file ·
+`predictor`: NumPy in, NumPy out, for the hybrid loop · `recording`: tensor operations played back ·
+`summary`: the model as text.
 """
 
 from kstep.regressed.networks.batch import JumpBatch, JumpPrediction

@@ -1,9 +1,8 @@
 """Anybody's trajectory, made ready for the same referee as the hybrid's.
 
-`formats` reads files, `parts` reads topology and System and holds them against each other,
-`checks` looks at the frames, `folder` writes the molecule, `given` makes it of a System, `scoring`
-the trajectory with its true energies, `stage` does all of it. `prepare` makes a molecule alone, for
-kstep's own runs under somebody's System.
+`kstep.interop` reads and checks the files; `folder` writes the molecule, `given` makes it of a
+System, `scoring` the trajectory with its true energies, `stage` does all of it. `prepare` makes a
+molecule alone, for kstep's own runs under somebody's System.
 """
 
 from kstep.workflow.external.given import prepare
