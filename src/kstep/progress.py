@@ -17,7 +17,7 @@ class Bar(tqdm):  # type: ignore[type-arg] # at run time it takes no type
 
     def update(self, n: float | int | None = 1) -> bool | None:
         """Advance by some work; the first of it starts the clock."""
-        if self._begun:
+        if self._begun or self.disable:
             return super().update(n)
         self._begun = True
         self.n += n or 0
@@ -34,10 +34,12 @@ class Bar(tqdm):  # type: ignore[type-arg] # at run time it takes no type
 
 
 @contextmanager
-def progress(label: str, total: float, unit: str, done: float = 0.0) -> Iterator[Bar]:
+def progress(
+    label: str, total: float, unit: str, done: float = 0.0, disable: bool = False
+) -> Iterator[Bar]:
     """A bar from `done` to `total`; call `.update(amount)` on it as the work proceeds.
 
-    Written to standard error, every ten seconds where that is not a terminal.
+    Written to standard error, every ten seconds where that is not a terminal; nowhere if disabled.
     """
     interactive = sys.stderr.isatty()
     with Bar(
@@ -45,6 +47,7 @@ def progress(label: str, total: float, unit: str, done: float = 0.0) -> Iterator
         total=total,
         initial=done,
         unit=unit,
+        disable=disable,
         file=sys.stderr,
         dynamic_ncols=interactive,
         mininterval=0.2 if interactive else 10.0,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from kstep.compiled.propagation import Composition
+from kstep.compiled.propagation import velocity_verlet
 from kstep.integrators.state import PhaseState, Replicas
 from kstep.integrators.thermostat import OrnsteinUhlenbeck
 from kstep.integrators.true_dynamics import TrueDynamics
@@ -37,8 +37,7 @@ goes back to the conformer."""
 def learned_jump(model: SplittingJump, molecule: Molecule) -> CompiledJump:
     """Velocity Verlet over STEPS base steps by the learned force alone."""
     assert isinstance(model.learned, LearnedPotential)
-    step = model.physics.dt_ps
-    composition = Composition(STEPS, step, true_weight=0.0, learned_weight=0.5 * step)
+    composition = velocity_verlet(STEPS, model.physics.dt_ps)
     return CompiledJump(
         model.learned, composition, molecule.numbers, molecule.masses, molecule.terms
     )

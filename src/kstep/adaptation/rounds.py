@@ -11,7 +11,6 @@ that is good enough, or the budget of calls is spent, the adaptation ends, and s
 import math
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -173,10 +172,11 @@ def adapt_in_rounds(
         count = count or max(settings.labels[-1] // 5, 20)  # the last round only judges
         geometries, cold = explorer.explore(surrogate, places, known, count)
         highest = float(known.energies.min()) + explorer.highest_rise
-        with _calls(molecule, count, show_progress) as told:
-            new, kept = _labelled(molecule, potential, geometries, highest, told)
+        label = f"adapt {molecule.name}: labels"
+        with progress(label, float(count), "calls", disable=not show_progress) as bar:
+            new, kept = _labelled(molecule, potential, geometries, highest, bar.update)
         cold, calls = cold[kept], calls + count
-        judged = _judge(molecule, surrogate, new, cold, temperature_K)
+        judged = _judge(molecule, explorer.constraints, surrogate, new, cold, temperature_K)
         known = known.joined(new)
         reached = judged[2] >= settings.target_acceptance
         if reached or number == len(settings.labels):
@@ -193,7 +193,7 @@ class _Explorer:
 
     def __init__(self, molecule: Molecule, temperature_K: float, settings: AdaptSettings) -> None:
         self._molecule, self._settings = molecule, settings
-        self._constraints = Constraints(molecule)
+        self.constraints = Constraints(molecule)
         self._temperatures = geometric(temperature_K, settings.hottest_K, settings.rungs)
         self._rng = np.random.default_rng(settings.seed)
         freedom = internal_degrees_of_freedom(molecule.n_atoms, len(molecule.constraints)) - 3
@@ -205,11 +205,11 @@ class _Explorer:
     ) -> tuple[Geometries, Bool[np.ndarray, " S"]]:
         """So many geometries, nm, and which of them are of the lowest temperature."""
         settings, moves = self._settings, self._settings.moves
-        mover = mover_of(surrogate, self._molecule, self._constraints)
+        mover = mover_of(surrogate, self._molecule, self.constraints)
         floor = float(mover.energies(known.x).min()) - HOLE * BOLTZMANN * settings.hottest_K
         ladder = Ladder(
             _Fenced(mover, floor),
-            self._constraints,
+            self.constraints,
             self._molecule.masses,
             self._temperatures,
             moves,
@@ -290,6 +290,7 @@ def _labelled(
 
 def _judge(
     molecule: Molecule,
+    constraints: Constraints,
     surrogate: Surrogate,
     new: Labels,
     cold: Bool[np.ndarray, " S"],
@@ -298,7 +299,7 @@ def _judge(
     """Force error, spread of D in kT and predicted acceptance of a surrogate on new labels."""
     chosen = np.flatnonzero(cold) if cold.sum() > 1 else np.arange(len(new))
     found = surrogate.evaluate(new.x[chosen])
-    constraints, mobility = Constraints(molecule), 1.0 / molecule.masses[:, None]
+    mobility = 1.0 / molecule.masses[:, None]
     root = np.sqrt(molecule.masses)[:, None]
     x = new.x[chosen]
     truth = root * constraints.project(x, mobility * new.forces[chosen])
@@ -307,13 +308,3 @@ def _judge(
     weights = weigh(difference[np.isfinite(difference)][None], temperature_K)
     relative = math.sqrt(float((error**2).sum() / (truth**2).sum()))
     return relative, weights.spread, weights.predicted_acceptance
-
-
-@contextmanager
-def _calls(molecule: Molecule, count: int, show: bool) -> Iterator[Callable[[float], object]]:
-    """Told of true calls as they are made."""
-    if not show:
-        yield lambda amount: None
-        return
-    with progress(f"adapt {molecule.name}: labels", float(count), "calls") as bar:
-        yield bar.update

@@ -1,8 +1,6 @@
 """From a molecule, its potential and a surrogate to samples: `sample` and `reweight`."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -76,7 +74,8 @@ def sample(
     """
     settings = settings or SampleSettings()
     setup = _Setup(molecule, bound(potential, molecule), surrogate, temperature_K, settings)
-    with _bar("sample", settings, show_progress) as report:
+    total = float(settings.chains * settings.per_chain)
+    with progress("sample", total, "samples", disable=not show_progress) as bar:
         rungs = setup.settled(starts)
         chain = NestedChain(setup.ladder, setup.meter, setup.sweeps, setup.rng)
         state = setup.begun(chain, rungs)
@@ -87,7 +86,7 @@ def sample(
             difference = step.proposed_true - step.proposed_learned
             learned = state.rungs.energies[:, 0]
             kept.append((state.rungs.x[:, 0], state.true, learned, step.accepted, difference))
-            report(settings.chains)
+            bar.update(settings.chains)
     x, true, learned, accepted, difference = (np.array(part) for part in zip(*kept, strict=True))
     weights = np.full(true.shape, 1.0 / true.size)
     return setup.samples(x, true, learned, weights, accepted, difference)
@@ -110,14 +109,15 @@ def reweight(
     """
     settings = settings or SampleSettings()
     setup = _Setup(molecule, bound(potential, molecule), surrogate, temperature_K, settings)
-    with _bar("reweight", settings, show_progress) as report:
+    total = float(settings.chains * settings.per_chain)
+    with progress("reweight", total, "samples", disable=not show_progress) as bar:
         rungs = setup.settled(starts)
         kept: list[tuple[Any, ...]] = []
         for _ in range(settings.per_chain):
             rungs = setup.ladder.sweep(rungs, setup.sweeps)
             true = setup.meter.evaluate(rungs.x[:, 0]).energies
             kept.append((rungs.x[:, 0], true, rungs.energies[:, 0]))
-            report(settings.chains)
+            bar.update(settings.chains)
     x, true, learned = (np.array(part) for part in zip(*kept, strict=True))
     difference = true - learned
     found = np.isfinite(difference)
@@ -227,12 +227,3 @@ class _Setup:
             potential=self.meter.identity,
             settings=asdict(self._settings),
         )
-
-
-@contextmanager
-def _bar(label: str, settings: SampleSettings, show: bool) -> Iterator[Callable[[float], object]]:
-    if not show:
-        yield lambda amount: None
-        return
-    with progress(label, float(settings.chains * settings.per_chain), "samples") as bar:
-        yield bar.update
